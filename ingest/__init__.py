@@ -1,0 +1,1 @@
+"""Product in, Cloud-Optimized GeoTIFFs and STAC items out."""

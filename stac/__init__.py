@@ -1,0 +1,1 @@
+"""What a Sentinel-2 product is and where it is recorded: the contract that ingestion and serving share."""

@@ -1,0 +1,1 @@
+"""Pixels out: map tiles, time series and the web page."""

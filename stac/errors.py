@@ -1,0 +1,17 @@
+"""The errors of the contract part: each names the thing that is wrong."""
+
+
+class StacError(Exception):
+    """Anything the contract part refuses."""
+
+
+class NameFormatError(StacError, ValueError):
+    """A product name, tile or object key that does not follow its format."""
+
+
+class UnknownNameError(StacError, LookupError):
+    """A band, index, mask profile or collection that no table holds; the message lists the known ones."""
+
+
+class CatalogError(StacError):
+    """The catalogue refused or lost a write."""

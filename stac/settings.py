@@ -1,0 +1,86 @@
+"""The settings that every part shares, read once from the environment and passed down."""
+
+from functools import cached_property
+from pathlib import Path
+from typing import Self
+from urllib.parse import quote, urlsplit
+
+from pydantic import Field, SecretStr, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+_KNOWN_SECRETS = frozenset({"", "minioadmin", "password", "changeme", "admin", "secret", "postgres", "sen2extract"})
+
+
+class Settings(BaseSettings):
+    """Where the catalogue and the object store are, and under which address users reach them.
+
+    The database connection is libpq's own: `PGHOST`, `PGPORT`, `PGUSER`, `PGPASSWORD`, `PGDATABASE`, unless `PG_DSN`
+    says otherwise. Raises `pydantic.ValidationError` for a public store with a well-known secret key.
+    """
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+
+    pg_dsn: str = Field(default="", description="libpq connection string; empty: libpq's PG* variables")
+    s3_endpoint: str = Field(default="http://127.0.0.1:8333", description="S3 API address, as the services reach it")
+    s3_public_url: str = Field(
+        default="http://127.0.0.1:8000/data",
+        description="address of the bucket as users reach it; asset hrefs begin with it",
+    )
+    s3_bucket: str = Field(default="sen2extract", description="bucket that holds the COGs and item documents")
+    aws_access_key_id: str = Field(default="", description="S3 access key")
+    aws_secret_access_key: SecretStr = Field(default=SecretStr(""), description="S3 secret key")
+    aws_region: str = Field(default="us-east-1", description="S3 region")
+    public_url: str = Field(default="http://127.0.0.1:8000", description="the one origin, as users reach it")
+    ingest_inbox: Path = Field(default=Path(".local/inbox"), description="folder in which Airflow looks for products")
+
+    @model_validator(mode="after")
+    def _refuse_known_secrets(self) -> Self:
+        secret = self.aws_secret_access_key.get_secret_value()
+        local = urlsplit(self.public_url).hostname in _LOOPBACK
+        if not local and secret.lower() in _KNOWN_SECRETS:
+            msg = (
+                f"AWS_SECRET_ACCESS_KEY is empty or a well-known default, and PUBLIC_URL={self.public_url} is not "
+                "local: set a secret of your own"
+            )
+            raise ValueError(msg)
+        return self
+
+    @cached_property
+    def store_host(self) -> str:
+        """The store's `host:port`, as the minio client and GDAL want it."""
+        return urlsplit(self.s3_endpoint).netloc
+
+    @cached_property
+    def store_is_https(self) -> bool:
+        """Whether the store speaks TLS."""
+        return urlsplit(self.s3_endpoint).scheme == "https"
+
+    def gdal_environment(self) -> dict[str, str | int]:
+        """GDAL configuration that lets `/vsis3/` read the store, tuned for COGs with 256-pixel blocks.
+
+        A 10980-pixel COG with such blocks has a header of 21.8 kB, more than the 16 kB GDAL reads at first.
+        """
+        return {
+            "AWS_S3_ENDPOINT": self.store_host,
+            "AWS_HTTPS": "YES" if self.store_is_https else "NO",
+            "AWS_VIRTUAL_HOSTING": "FALSE",
+            "AWS_ACCESS_KEY_ID": self.aws_access_key_id,
+            "AWS_SECRET_ACCESS_KEY": self.aws_secret_access_key.get_secret_value(),
+            "AWS_REGION": self.aws_region,
+            "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
+            "GDAL_INGESTED_BYTES_AT_OPEN": 32768,
+            "GDAL_HTTP_MERGE_CONSECUTIVE_RANGES": "YES",
+            "GDAL_HTTP_MAX_RETRY": 3,
+            "GDAL_HTTP_RETRY_DELAY": 1,
+            "CPL_VSIL_CURL_ALLOWED_EXTENSIONS": ".tif",
+            "VSI_CACHE": "TRUE",
+        }
+
+    def public_href(self, key: str) -> str:
+        """The address at which any client reads the object `key`."""
+        return f"{self.s3_public_url.rstrip('/')}/{quote(key)}"
+
+    def s3_href(self, key: str) -> str:
+        """The `s3://` address of the object `key`."""
+        return f"s3://{self.s3_bucket}/{key}"
