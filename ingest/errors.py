@@ -1,0 +1,17 @@
+"""The errors of ingestion. `InvalidProductError` is final for a product; `StoreError` is worth another try."""
+
+
+class IngestError(Exception):
+    """Anything ingestion refuses or fails at."""
+
+
+class InvalidProductError(IngestError):
+    """The product cannot be ingested as it is: broken, incomplete or not a Sentinel-2 product."""
+
+
+class MissingImageError(InvalidProductError):
+    """Images that the product should hold are missing; the message names them."""
+
+
+class StoreError(IngestError):
+    """The object store refused, lost or changed an object."""
