@@ -1,0 +1,47 @@
+# Everything here works on a machine that has nothing of ours: each target sets up what it needs first.
+.DEFAULT_GOAL := help
+.PHONY: help setup up down status demo test lint format bench clean purge
+
+PYTHON := .venv/bin/python
+STACK := $(PYTHON) deploy/local/stack.py
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
+
+setup: ## install what is missing (uv, Python, environments, PostgreSQL, the page)
+	@deploy/local/setup.sh
+
+up: setup ## start the embedded stack in the background
+	@$(STACK) up
+
+down: ## stop the embedded stack; data are kept
+	@if [ -x $(PYTHON) ]; then $(STACK) down; else echo "Nothing is running."; fi
+
+status: ## say whether the embedded stack runs
+	@$(STACK) status
+
+demo: up ## make a sample archive, have Airflow ingest it, show what comes out
+	@$(PYTHON) deploy/local/demo.py
+
+test: ## run all tests
+	@deploy/local/setup.sh --test
+	@deploy/local/test.sh $(ARGS)
+
+lint: ## ruff, mypy, import contracts, and the page's own
+	@deploy/local/setup.sh --test
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+	@if [ -f tiler/web/package.json ]; then PATH="$(CURDIR)/.venv/bin:$$PATH" npm --prefix tiler/web run lint; fi
+
+format: ## let ruff format and fix
+	.venv/bin/ruff format .
+	.venv/bin/ruff check --fix .
+
+clean: down ## stop the stack; remove environments, builds and caches; data are kept
+	rm -rf .venv .venv-airflow tiler/static tiler/web/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .import_linter_cache build dist
+
+purge: down ## remove the embedded stack's data: database, bucket, logs and inbox
+	@if [ -x $(PYTHON) ]; then $(STACK) purge; fi
