@@ -20,7 +20,7 @@ class MigrationError(RuntimeError):
 def migrate(env: Mapping[str, str], log: Path) -> None:
     """Run both migrations at the same time; Airflow's, which takes long to find nothing to do, only when needed."""
     version = airflow_version()
-    commands = {"migrate": [ROOT / ".venv/bin/sen2extract", "migrate"]}
+    commands: dict[str, list[Path | str]] = {"migrate": [ROOT / ".venv/bin/sen2extract", "migrate"]}
     if _airflow_stamp(env) != version:
         commands["airflow-migrate"] = [ROOT / ".venv-airflow/bin/airflow", "db", "migrate"]
     started = {name: _start(command, log / f"{name}.log", env) for name, command in commands.items()}

@@ -5,14 +5,18 @@ Run as a program it becomes the store of the stack.
 
 import json
 import os
+import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 from urllib.parse import urlsplit
 
 from environment import WEED_OFFSETS
 from minio import Minio
-from minio.error import S3Error
+from minio.error import MinioException, S3Error
+from urllib3 import PoolManager, Timeout
+from urllib3.exceptions import HTTPError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,23 +60,44 @@ class Store:
             *none,
         ]
 
+    def start(self, log: IO[bytes]) -> subprocess.Popen[bytes]:
+        """Start it as a child process that writes to `log`."""
+        return subprocess.Popen(self.command(), stdout=log, stderr=log, env=clean_environment())
+
     @property
     def _config(self) -> Path:
         return self.folder / "s3.json"
 
 
-def ensure_bucket(endpoint: str, access_key: str, secret_key: str, region: str, bucket: str) -> None:
-    """Create the bucket when it is not there; raises `S3Error` while the store is not ready, or refuses."""
+def clean_environment() -> dict[str, str]:
+    """Return our environment without `AWS_*` and `S3_*`, which SeaweedFS would take for settings of its own."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "S3_"))}
+
+
+def has_bucket(endpoint: str, access_key: str, secret_key: str, region: str, bucket: str) -> bool:
+    """Create the bucket when it is not there; false while the store is not ready.
+
+    Raises `minio.error.S3Error` when the store answers and refuses.
+    """
     address = urlsplit(endpoint)
-    secure = address.scheme == "https"
-    client = Minio(address.netloc, access_key=access_key, secret_key=secret_key, region=region, secure=secure)
-    if client.bucket_exists(bucket):
-        return
+    client = Minio(
+        address.netloc,
+        access_key=access_key,
+        secret_key=secret_key,
+        region=region,
+        secure=address.scheme == "https",
+        http_client=PoolManager(retries=False, timeout=Timeout(5)),
+    )
     try:
-        client.make_bucket(bucket)
+        if not client.bucket_exists(bucket):
+            client.make_bucket(bucket)
     except S3Error as error:
-        if error.code != "BucketAlreadyOwnedByYou":
+        if error.code not in {"BucketAlreadyOwnedByYou", "InternalError", "ServiceUnavailable", "SlowDown"}:
             raise
+        return error.code == "BucketAlreadyOwnedByYou"
+    except (MinioException, HTTPError):
+        return False
+    return True
 
 
 def main() -> None:
@@ -85,9 +110,7 @@ def main() -> None:
     )
     store.configure(readable=os.environ["S3_BUCKET"])
     command = store.command()
-    # Its own settings are all on the command line; AWS_* and S3_* would be taken for others.
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "S3_"))}
-    os.execve(command[0], command, clean)  # noqa: S606 - becomes the store, no shell wanted
+    os.execve(command[0], command, clean_environment())  # noqa: S606 - becomes the store, no shell wanted
 
 
 if __name__ == "__main__":

@@ -14,10 +14,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from typing import IO, Any
 
 import psycopg
 from psycopg import sql
 
+#: What makes PostgreSQL stop without waiting for its clients to leave.
+FAST_STOP = signal.SIGINT
 #: Small on purpose: a laptop runs this beside Airflow.
 SETTINGS = {
     "listen_addresses": "127.0.0.1",
@@ -61,15 +64,23 @@ class Cluster:
                 os.chown(self.data, owner.pw_uid, owner.pw_gid)
                 os.chown(secret.name, owner.pw_uid, owner.pw_gid)
             options = ["-A", "scram-sha-256", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"]
-            command = [programs() / "initdb", "-D", self.data, "-U", self.user, f"--pwfile={secret.name}", *options]
+            command: list[Path | str] = [
+                programs() / "initdb",
+                "-D",
+                self.data,
+                "-U",
+                self.user,
+                f"--pwfile={secret.name}",
+                *options,
+            ]
             subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd="/", **as_user(owner))
 
-    def start(self, **settings: str) -> subprocess.Popen[bytes]:
-        """Start the server in the foreground of a child process; `settings` override the defaults."""
+    def start(self, log: IO[bytes] | None = None, **settings: str) -> subprocess.Popen[bytes]:
+        """Start the server as a child process that writes to `log`; `settings` override the defaults."""
         chosen = SETTINGS | settings
         options = [text for name, value in chosen.items() for text in ("-c", f"{name}={value}")]
-        command = [programs() / "postgres", "-D", self.data, "-p", str(self.port), *options]
-        return subprocess.Popen(command, cwd="/", **as_user(system_user()))
+        command: list[Path | str] = [programs() / "postgres", "-D", self.data, "-p", str(self.port), *options]
+        return subprocess.Popen(command, cwd="/", stdout=log, stderr=log, **as_user(system_user()))
 
 
 def programs() -> Path:
@@ -97,7 +108,7 @@ def system_user() -> pwd.struct_passwd | None:
     return pwd.getpwnam("postgres") if os.geteuid() == 0 else None
 
 
-def as_user(owner: pwd.struct_passwd | None) -> dict[str, object]:
+def as_user(owner: pwd.struct_passwd | None) -> dict[str, Any]:
     """Return the arguments that make `subprocess` drop privileges to that user."""
     if owner is None:
         return {}
@@ -162,7 +173,7 @@ def main() -> int:
     cluster.create()
     server = cluster.start()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: server.send_signal(signal.SIGINT))
+        signal.signal(number, lambda *_: server.send_signal(FAST_STOP))
     return server.wait()
 
 

@@ -1,4 +1,4 @@
-"""Start, watch and stop the embedded stack: `python deploy/local/stack.py up|down|status`.
+"""Start, watch and stop the embedded stack: `python deploy/local/stack.py up|down|status|purge`.
 
 honcho runs the processes of the Procfile in two groups, the stores and then the services, so that databases are
 ready and migrated before anything uses them, and are stopped last.
@@ -6,6 +6,7 @@ ready and migrated before anything uses them, and are stopped last.
 
 import argparse
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -18,9 +19,8 @@ import migrations
 import postgres
 import processes
 from environment import ROOT, WEED_OFFSETS, Stack, load
-from minio.error import MinioException
-from objectstore import ensure_bucket
-from urllib3.exceptions import HTTPError
+from minio.error import S3Error
+from objectstore import has_bucket
 
 SERVICES = (
     "stac",
@@ -41,10 +41,10 @@ class StackError(RuntimeError):
 def main() -> int:
     """Run one command; errors a user can act on are printed without a traceback."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("command", choices=["up", "down", "status"])
+    parser.add_argument("command", choices=["up", "down", "status", "purge"])
     command = parser.parse_args().command
     try:
-        return {"up": up, "down": down, "status": status}[command](load())
+        return {"up": up, "down": down, "status": status, "purge": purge}[command](load())
     except (StackError, postgres.PostgresError, migrations.MigrationError) as error:
         print(f"\n{error}", file=sys.stderr)
         return 1
@@ -75,6 +75,19 @@ def down(stack: Stack) -> int:
         with step(f"stopping {group}"):
             processes.stop(pid(stack, group), patience=20)
             (stack.run / f"{group}.pid").unlink()
+    return 0
+
+
+def purge(stack: Stack) -> int:
+    """Stop everything and remove its data, wherever they are."""
+    down(stack)
+    for folder in (
+        postgres.data_folder(stack.home),
+        *(stack.home / name for name in ("s3", "airflow", "inbox", "log")),
+    ):
+        shutil.rmtree(folder, ignore_errors=True)
+    (stack.home / "env").unlink(missing_ok=True)
+    print(f"Removed the database, bucket, inbox and logs of {stack.home}.")
     return 0
 
 
@@ -124,10 +137,9 @@ def _start_stores(stack: Stack) -> None:
 def _bucket(stack: Stack) -> bool:
     names = ("S3_ENDPOINT", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION", "S3_BUCKET")
     try:
-        ensure_bucket(*(stack.env[name] for name in names))
-    except (MinioException, HTTPError):
-        return False
-    return True
+        return has_bucket(*(stack.env[name] for name in names))
+    except S3Error as error:
+        raise StackError(f"The store at {stack.env['S3_ENDPOINT']} refused: {error.code}, {error.message}") from error
 
 
 def _migrate(stack: Stack) -> None:
@@ -195,8 +207,7 @@ def _honcho(stack: Stack, group: str, names: list[str]) -> None:
 def _wait(stack: Stack, group: str, name: str, ready: Callable[[], bool]) -> None:
     deadline = time.monotonic() + PATIENCE
     while not ready():
-        stopped = group == "services" or _own(stack)
-        if stopped and not pid(stack, group):
+        if (group == "services" or _own(stack)) and not pid(stack, group):
             raise StackError(_post_mortem(stack, group, f"{name} did not start: a process of its group stopped."))
         if time.monotonic() > deadline:
             log = stack.log / f"{name}.log"

@@ -1,0 +1,19 @@
+"""What the DAGs share: the catalogue as assets, and the defaults every task starts from."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from airflow.sdk import Asset, timezone
+
+L2A = Asset("sentinel-2-l2a")
+INDICES = Asset("sentinel-2-indices")
+
+START: datetime = timezone.datetime(2015, 6, 23)  # Sentinel-2A was launched
+
+TASK_DEFAULTS: dict[str, Any] = {
+    "retries": 2,
+    "retry_delay": timedelta(seconds=20),
+    "retry_exponential_backoff": 3.0,
+    "max_retry_delay": timedelta(minutes=15),
+    "execution_timeout": timedelta(minutes=15),
+}

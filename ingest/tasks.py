@@ -1,0 +1,130 @@
+"""What Airflow's tasks do: plain functions of JSON values, without Airflow, so that any runner can call them.
+
+Each takes its settings from the environment. `ingest_products` runs `discover`, `ingest_batch` for each batch, then
+`summarise` and `verdict`; `derive_indices` runs `underived`, `derive_batch`, then the same two.
+"""
+
+# ruff: noqa: PLC0415 - each task imports what it needs: counting outcomes must not load rasterio
+
+import math
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from ingest.errors import IngestError
+from stac.settings import Settings
+
+type Outcome = dict[str, Any]
+
+#: States of an outcome after which there is nothing left to do for a product.
+_GOOD = frozenset({"published", "unchanged"})
+#: Airflow maps at most 1024 tasks (`max_map_length`); batches grow beyond what was asked rather than exceed it.
+_MOST_BATCHES = 1000
+#: How many products and reasons a message names before it counts the rest.
+_NAMED = 20
+
+
+class UnfinishedError(IngestError):
+    """Some products were not ingested; the message names each with its reason."""
+
+
+def discover(inbox: str | None, batch_size: int) -> list[list[str]]:
+    """Return batches of the products found in a folder (none given: the configured inbox), oldest name first.
+
+    Raises `UnfinishedError` when the folder does not exist: an empty inbox is fine, a wrong path is not.
+    """
+    from ingest.discover import find_products
+
+    folder = Path(inbox) if inbox else Settings().ingest_inbox
+    if not folder.exists():
+        raise UnfinishedError(f"{folder} does not exist on the worker: correct `inbox`, or set INGEST_INBOX")
+    return _batches(find_products([str(folder)]), batch_size)
+
+
+def ingest_batch(
+    sources: Sequence[str], assets: Sequence[str] | None = None, *, last_try: bool = True
+) -> list[Outcome]:
+    """Ingest products one after the other and return what became of each, in their order.
+
+    On all but the last try, raises `UnfinishedError` when something failed that may succeed later; what is published
+    by then is found unchanged at the next try.
+    """
+    from ingest.pipeline import ingest_product
+
+    settings = Settings()
+    wanted = frozenset(assets) if assets else None
+    outcomes = [ingest_product(source, settings=settings, assets=wanted).as_dict() for source in sources]
+    return _finished(outcomes, last_try=last_try)
+
+
+def underived(batch_size: int) -> list[list[str]]:
+    """Return batches of the ids of L2A items that have no index item yet."""
+    from ingest import pipeline
+
+    return _batches(pipeline.underived(Settings()), batch_size)
+
+
+def derive_batch(items: Sequence[str], *, last_try: bool = True) -> list[Outcome]:
+    """Make the index items of L2A items, as `ingest_batch` does for products."""
+    from ingest.pipeline import derive_product
+
+    settings = Settings()
+    outcomes = [derive_product(item, settings=settings).as_dict() for item in items]
+    return _finished(outcomes, last_try=last_try)
+
+
+def summarise(batches: Sequence[Sequence[str]], results: Iterable[Sequence[Outcome]]) -> dict[str, Any]:
+    """Count the outcomes by state and list the troubles; a product whose task died without a word is a failure."""
+    outcomes = {outcome["source"]: outcome for result in results for outcome in result}
+    lost = {"state": "failed", "reason": "its task ended without an outcome: see the log of the task"}
+    told = [{**outcomes.get(source, lost), "source": source} for batch in batches for source in batch]
+    troubles = [
+        {"product": outcome.get("product") or outcome["source"], "state": outcome["state"], "reason": outcome["reason"]}
+        for outcome in told
+        if outcome["state"] not in _GOOD
+    ]
+    states = [outcome["state"] for outcome in told]
+    return {
+        "products": len(told),
+        "states": {state: states.count(state) for state in sorted(set(states))},
+        "items": [item for outcome in told if outcome["state"] == "published" for item in outcome["items"]],
+        "troubles": troubles,
+    }
+
+
+def verdict(summary: dict[str, Any]) -> str:
+    """Return the run's summary in words; raises `UnfinishedError`, with products and reasons, unless all is good."""
+    counts = ", ".join(f"{count} {state}" for state, count in summary["states"].items()) or "nothing to do"
+    text = f"{summary['products']} products: {counts}"
+    if summary["troubles"]:
+        raise UnfinishedError(f"{text}\n{_listed(summary['troubles'])}")
+    return text
+
+
+def reconcile() -> dict[str, Any]:
+    """Compare bucket and catalogue; returns the report of `ingest.reconcile.report`."""
+    from ingest.reconcile import report
+
+    return report(Settings())
+
+
+def _finished(outcomes: list[Outcome], *, last_try: bool) -> list[Outcome]:
+    failed = [outcome for outcome in outcomes if outcome["state"] == "failed"]
+    if failed and not last_try:
+        raise UnfinishedError(f"{len(failed)} of {len(outcomes)} failed and will be tried again\n{_listed(failed)}")
+    return outcomes
+
+
+def _listed(troubles: Sequence[Outcome]) -> str:
+    lines = [
+        f"{trouble.get('product') or trouble['source']}: {trouble['state']}, {trouble['reason']}"
+        for trouble in troubles[:_NAMED]
+    ]
+    if len(troubles) > _NAMED:
+        lines.append(f"… and {len(troubles) - _NAMED} more")
+    return "\n".join(lines)
+
+
+def _batches(names: Sequence[str], size: int) -> list[list[str]]:
+    step = max(size, math.ceil(len(names) / _MOST_BATCHES))
+    return [list(names[first : first + step]) for first in range(0, len(names), step)]

@@ -1,0 +1,150 @@
+"""Real servers for the tests: PostgreSQL with PostGIS and pgSTAC, and an S3 store, each started once."""
+
+import os
+import shutil
+import socket
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg import sql
+from pydantic import SecretStr
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "deploy" / "local"))
+
+import objectstore  # noqa: E402 - deploy/local is no package
+import postgres as pg  # noqa: E402
+import processes  # noqa: E402
+from environment import WEED_OFFSETS  # noqa: E402
+
+from stac.settings import Settings  # noqa: E402
+
+
+def free_port(span: int = 1) -> int:
+    """Return the first of `span` consecutive ports on which nothing listens."""
+    while True:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            first = probe.getsockname()[1]
+        ports = {str(port): port for port in range(first, first + span)}
+        if first + span < 60000 and not processes.taken(ports):
+            return first
+
+
+def wait_for(ready: Callable[[], bool], what: str, seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not ready():
+        if time.monotonic() > deadline:
+            pytest.fail(f"{what} did not become ready in {seconds} s")
+        time.sleep(0.1)
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real Sentinel-2 products beside the repository, which is not part of it."""
+    folder = Path(os.environ.get("SEN2EXTRACT_SHARED") or ROOT.parent / "shared") / "data"
+    if not folder.is_dir():
+        pytest.skip(f"no real products at {folder}: set SEN2EXTRACT_SHARED to the folder that holds data/")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[dict[str, str]]:
+    """`PG*` values of a server on which databases may be made: the one given by `PGHOST`, else a private one."""
+    if os.environ.get("PGHOST"):
+        yield {name: value for name, value in os.environ.items() if name.startswith("PG")}
+        return
+    folder = Path(tempfile.mkdtemp(prefix="sen2extract-pg-"))
+    folder.chmod(0o755)  # user postgres has to get in when we are root
+    cluster = pg.Cluster(data=folder / "data", port=free_port(), user="tester", password=uuid.uuid4().hex)
+    env = {
+        "PGHOST": "127.0.0.1",
+        "PGPORT": str(cluster.port),
+        "PGUSER": cluster.user,
+        "PGPASSWORD": cluster.password,
+    }
+    cluster.create()
+    with (folder / "log").open("wb") as log:
+        server = cluster.start(log, fsync="off", synchronous_commit="off", full_page_writes="off")
+    wait_for(lambda: pg.answers(env), f"PostgreSQL ({folder}/log)")
+    yield env
+    server.send_signal(pg.FAST_STOP)
+    server.wait(30)
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def store() -> Iterator[dict[str, str]]:
+    """Address and keys of a private S3 store, under the names of the settings."""
+    folder = Path(tempfile.mkdtemp(prefix="s2e-s3-"))
+    server = objectstore.Store(
+        folder=folder, port=free_port(1 + len(WEED_OFFSETS)), access_key="tester", secret_key="t3st-only"
+    )
+    server.configure()
+    values = {
+        "s3_endpoint": f"http://127.0.0.1:{server.port}",
+        "aws_access_key_id": server.access_key,
+        "aws_secret_access_key": server.secret_key,
+    }
+    with (folder / "log").open("wb") as log:
+        process = server.start(log)
+    wait_for(lambda: _has_bucket(values, "probe"), f"SeaweedFS ({folder}/log)")
+    yield values
+    processes.stop(process.pid, patience=10)
+    process.wait()
+    shutil.rmtree(folder)
+
+
+def _has_bucket(store: dict[str, str], name: str) -> bool:
+    endpoint, key, secret = store.values()
+    return objectstore.has_bucket(endpoint, key, secret, "us-east-1", name)
+
+
+@pytest.fixture(scope="session")
+def template(postgres: dict[str, str]) -> Iterator[str]:
+    """Name of a migrated, empty database to copy."""
+    from stac import catalog
+
+    name = f"template_{uuid.uuid4().hex[:8]}"
+    pg.ensure_database(postgres, name)
+    catalog.migrate(Settings(pg_dsn=pg.conninfo(postgres, name)))
+    yield name
+    _drop(postgres, name)
+
+
+@pytest.fixture(scope="module")
+def database(postgres: dict[str, str], template: str) -> Iterator[str]:
+    """libpq connection string of a fresh database with pgSTAC, our tables and our collections."""
+    name = f"test_{uuid.uuid4().hex[:8]}"
+    statement = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template))
+    with psycopg.connect(pg.conninfo(postgres, "postgres"), autocommit=True) as connection:
+        connection.execute(statement)
+    yield pg.conninfo(postgres, name)
+    _drop(postgres, name)
+
+
+def _drop(server: dict[str, str], name: str) -> None:
+    with psycopg.connect(pg.conninfo(server, "postgres"), autocommit=True) as connection:
+        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture(scope="module")
+def settings(database: str, store: dict[str, str]) -> Settings:
+    """Settings of a fresh database and a fresh bucket."""
+    bucket = f"test-{uuid.uuid4().hex[:8]}"
+    wait_for(lambda: _has_bucket(store, bucket), f"bucket {bucket}")
+    endpoint, key, secret = store.values()
+    return Settings(
+        pg_dsn=database,
+        s3_endpoint=endpoint,
+        s3_public_url=f"{endpoint}/{bucket}",
+        s3_bucket=bucket,
+        aws_access_key_id=key,
+        aws_secret_access_key=SecretStr(secret),
+    )
