@@ -12,7 +12,7 @@ SourceKind = Literal["safe", "earth-search"]
 
 @dataclass(frozen=True, kw_only=True)
 class Grid:
-    """A north-up pixel grid: `epsg` of its projection, origin (`left`, `top`) of the upper-left corner, all in metres."""
+    """A north-up pixel grid: `epsg` of its projection, `left` and `top` of the upper-left corner, all in metres."""
 
     epsg: int
     width: int
@@ -119,7 +119,7 @@ class StoredAsset:
 
 @dataclass(frozen=True, kw_only=True)
 class Footprint:
-    """Outline of a scene's valid pixels: GeoJSON geometry and bounding box (RFC 7946: west > east across 180 degrees)."""
+    """Outline of a scene's valid pixels: GeoJSON geometry and bbox (RFC 7946: west > east across 180 degrees)."""
 
     geometry: Mapping[str, Any]
     bbox: tuple[float, float, float, float]

@@ -1,0 +1,175 @@
+"""The `sen2extract` command. Data goes to stdout, messages to stderr; exit 0 ok, 1 something failed, 2 usage."""
+
+import json
+import os
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+if TYPE_CHECKING:
+    from ingest.outcome import Outcome
+
+app = typer.Typer(
+    help="Sentinel-2 products in; catalogue, maps and time series out.",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_show_locals=False,
+)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+Jobs = Annotated[int, typer.Option("--jobs", "-j", min=1, help="Products worked on at a time.")]
+
+
+@app.command()
+def migrate(*, as_json: AsJson = False) -> None:
+    """Make database and bucket ready: pgSTAC, our collections, the bucket. Safe to run at any time."""
+    from ingest.store import Store
+    from stac import catalog
+    from stac.settings import Settings
+
+    settings = Settings()
+    Store.connect(settings).make_bucket()
+    catalog.migrate(settings)
+    _say(as_json, {"ok": True}, "database and bucket are ready")
+
+
+@app.command()
+def ingest(
+    paths: Annotated[list[str], typer.Argument(help="Products, or folders of them.")],
+    source: Annotated[
+        Literal["auto", "safe", "earth-search"], typer.Option(help="Format; auto: the content decides.")
+    ] = "auto",
+    assets: Annotated[str | None, typer.Option(help="Images to read, such as B04,B08,SCL. Default: all.")] = None,
+    jobs: Jobs = os.cpu_count() or 1,
+    *,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be ingested, and stop.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Ingest products: COGs into the bucket, items into the catalogue, index products beside them."""
+    from ingest.discover import find_products
+    from ingest.errors import IngestError
+
+    try:
+        found = find_products(paths)
+    except IngestError as error:
+        raise typer.BadParameter(str(error)) from error
+    if not found:
+        typer.echo(f"no Sentinel-2 product found in {', '.join(paths)}", err=True)
+        raise typer.Exit(1)
+    if dry_run:
+        _say(as_json, {"products": found}, "\n".join(found))
+        return
+    outcomes = list(_ingest_all(found, source, _names(assets), jobs))
+    _report(outcomes, as_json)
+
+
+@app.command()
+def derive(*, as_json: AsJson = False) -> None:
+    """Make the index products that are missing, from the scenes that the catalogue holds."""
+    from ingest.pipeline import derive_product, underived
+    from stac.settings import Settings
+
+    settings = Settings()
+    outcomes = []
+    for item_id in underived(settings):
+        outcome = derive_product(item_id, settings=settings)
+        typer.echo(_line(outcome), err=True)
+        outcomes.append(outcome)
+    _report(outcomes, as_json)
+
+
+@app.command()
+def reconcile(*, as_json: AsJson = False) -> None:
+    """Compare bucket and catalogue; changes nothing. Exit 1 if an item names an object that is missing."""
+    from ingest.reconcile import report
+    from stac.settings import Settings
+
+    found = report(Settings())
+    text = "\n".join(f"{key}: {value}" for key, value in found.as_dict().items())
+    _say(as_json, found.as_dict(), text)
+    if not found.ok:
+        raise typer.Exit(1)
+
+
+@app.command()
+def sample(
+    folder: Annotated[Path, typer.Argument(help="Folder to write the products into.")],
+    size: Annotated[int, typer.Option(help="Pixels per side of a 10 m band; 10980 is the real size.")] = 1098,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Write a sample archive: genuine L1C and L2A products of two tiles in Cambodia, over more than a year."""
+    from rich.progress import track
+
+    from ingest.sample import demo_archive, demo_specs
+
+    specs = demo_specs(size=size)
+    written = []
+    for path in track(demo_archive(folder, specs=specs), total=len(specs), description="writing", console=_console()):
+        written.append(str(path))
+    _say(as_json, {"products": written}, "\n".join(written))
+
+
+def _ingest_all(found: list[str], source: str, assets: frozenset[str] | None, jobs: int) -> "Iterator[Outcome]":
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from ingest.pipeline import ingest_product
+    from stac.settings import Settings
+
+    work = partial(ingest_product, settings=Settings(), assets=assets, kind=source)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=_console()) as progress, ProcessPoolExecutor(min(jobs, len(found))) as pool:
+        task = progress.add_task("ingesting", total=len(found))
+        for future in as_completed([pool.submit(work, path) for path in found]):
+            outcome = future.result()
+            progress.console.print(_line(outcome), highlight=False, markup=False)
+            progress.advance(task)
+            yield outcome
+
+
+def _report(outcomes: "list[Outcome]", as_json: bool) -> None:
+    failed = [outcome for outcome in outcomes if not outcome.ok]
+    if as_json:
+        typer.echo(json.dumps([outcome.as_dict() for outcome in outcomes], indent=2))
+    counts = {
+        state: sum(o.state == state for o in outcomes) for state in ("published", "unchanged", "invalid", "failed")
+    }
+    typer.echo(", ".join(f"{count} {state}" for state, count in counts.items() if count) or "nothing to do", err=True)
+    if failed:
+        raise typer.Exit(1)
+
+
+def _line(outcome: "Outcome") -> str:
+    reason = f": {outcome.reason}" if outcome.reason else ""
+    return f"{outcome.state:9}  {outcome.product or outcome.source}{reason}"
+
+
+def _names(text: str | None) -> frozenset[str] | None:
+    if text is None:
+        return None
+    from stac.bands import BANDS, LAYERS
+
+    names = frozenset(name.strip().upper() for name in text.split(",") if name.strip())
+    unknown = names - BANDS.keys() - LAYERS.keys()
+    if unknown or not names:
+        known = ", ".join([*BANDS, *LAYERS])
+        raise typer.BadParameter(f"unknown image {', '.join(sorted(unknown)) or text!r}: choose from {known}")
+    return names
+
+
+def _say(as_json: bool, data: object, text: str) -> None:
+    typer.echo(json.dumps(data, indent=2) if as_json else text)
+
+
+def _console() -> "Console":
+    from rich.console import Console
+
+    return Console(stderr=True)
+
+
+if TYPE_CHECKING:
+    from rich.console import Console

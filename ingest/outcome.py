@@ -1,0 +1,27 @@
+"""What became of one product."""
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+State = Literal["published", "unchanged", "invalid", "failed"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """The end of one ingestion. `invalid` is final, `failed` is worth another try; `reason` says why, or warns."""
+
+    source: str
+    product: str | None
+    state: State
+    reason: str | None = None
+    items: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+    @property
+    def ok(self) -> bool:
+        """Whether the catalogue holds the product now."""
+        return self.state in ("published", "unchanged")
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self)

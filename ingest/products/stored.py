@@ -1,0 +1,104 @@
+"""A scene that the archive holds already, read back from its item and its COGs in the bucket."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import rasterio
+from rasterio.errors import RasterioError
+
+from ingest.derive import needed_images
+from ingest.errors import StoreError
+from ingest.products.base import Document, Raster
+from stac.naming import ProductName
+from stac.scene import Footprint, Grid, Radiometry, Scene
+from stac.settings import Settings
+
+
+class StoredProduct:
+    """The images of a stored L2A item that an index product is made from; a `Product`."""
+
+    def __init__(self, item: Mapping[str, Any], settings: Settings) -> None:
+        self._item = item
+        self._settings = settings
+
+    @property
+    def scene(self) -> Scene:
+        """Identity and metadata, as the item tells them."""
+        properties = self._item["properties"]
+        known = {key: value for key, value in properties.items() if key.startswith("s2:")}
+        return Scene(
+            name=ProductName.parse(self._item["id"]),
+            acquired=datetime.fromisoformat(properties["datetime"]),
+            generated=datetime.fromisoformat(properties["s2:generation_time"]),
+            datatake_id=properties["s2:datatake_id"],
+            datastrip_id=properties["s2:datastrip_id"],
+            granule_id=properties["s2:tile_id"],
+            fingerprint=properties["sen2extract:fingerprint"],
+            source=properties["sen2extract:source"],
+            absolute_orbit=properties.get("sat:absolute_orbit"),
+            orbit_state=properties.get("sat:orbit_state"),
+            sun_azimuth=properties.get("view:sun_azimuth"),
+            sun_elevation=properties.get("view:sun_elevation"),
+            view_azimuth=properties.get("view:azimuth"),
+            view_incidence=properties.get("view:incidence_angle"),
+            cloud_cover=properties.get("eo:cloud_cover"),
+            snow_cover=properties.get("eo:snow_cover"),
+            quality={key: value for key, value in known.items() if key.endswith("_percentage")},
+            offset_applied=properties.get("sen2extract:offset_applied", False),
+            software=properties.get("processing:software", {}),
+        )
+
+    @property
+    def images(self) -> Mapping[str, Radiometry]:
+        """The images needed for an index product, as far as the item has them."""
+        assets = self._item["assets"]
+        return {name: _radiometry(assets[name]) for name in sorted(needed_images() & set(assets))}
+
+    @property
+    def documents(self) -> Sequence[Document]:
+        """None: the scene's item keeps them."""
+        return ()
+
+    @property
+    def footprint(self) -> Footprint:
+        """Footprint of the item."""
+        west, south, east, north = self._item["bbox"]
+        return Footprint(geometry=self._item["geometry"], bbox=(west, south, east, north))
+
+    def read(self, image: str) -> Raster:
+        """Decode a stored COG whole; raises `StoreError` naming the object."""
+        asset = self._item["assets"][image]
+        address = asset["alternate"]["s3"]["href"]
+        try:
+            with (
+                rasterio.Env(**self._settings.gdal_environment()),
+                rasterio.open(address.replace("s3://", "/vsis3/", 1)) as dataset,
+            ):
+                pixels = dataset.read(1)
+                grid = _grid(dataset)
+        except RasterioError as error:
+            raise StoreError(f"{address}: cannot be read: {error}") from error
+        return Raster(pixels=pixels, grid=grid)
+
+
+def _radiometry(asset: Mapping[str, Any]) -> Radiometry:
+    return Radiometry(
+        scale=asset.get("raster:scale", 1.0),
+        offset=asset.get("raster:offset", 0.0),
+        nodata=asset.get("nodata"),
+        unit=asset.get("unit"),
+    )
+
+
+def _grid(dataset: Any) -> Grid:
+    transform = dataset.transform
+    return Grid(
+        epsg=dataset.crs.to_epsg(),
+        width=dataset.width,
+        height=dataset.height,
+        left=transform.c,
+        top=transform.f,
+        pixel_width=transform.a,
+        pixel_height=-transform.e,
+    )

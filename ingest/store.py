@@ -1,0 +1,105 @@
+"""The object store: put if absent, check, list, read, delete. Any S3 will do; the client is minio's."""
+
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from minio import Minio
+from minio.error import MinioException, S3Error
+from urllib3.exceptions import HTTPError
+
+from ingest.errors import StoreError
+from stac.settings import Settings
+
+_SHA256 = "sha256"
+_CACHE = "public, max-age=31536000, immutable"
+"""A changed file is a new key, so that every cache may keep an object for ever."""
+
+
+@dataclass(frozen=True)
+class Store:
+    """A bucket. Every method raises `StoreError` naming the object if the store refuses or is away."""
+
+    client: Minio
+    bucket: str
+
+    @classmethod
+    def connect(cls, settings: Settings) -> Self:
+        """The bucket of `settings`; nothing is sent yet."""
+        client = Minio(
+            settings.store_host,
+            access_key=settings.aws_access_key_id,
+            secret_key=settings.aws_secret_access_key.get_secret_value(),
+            secure=settings.store_is_https,
+            region=settings.aws_region,
+        )
+        return cls(client, settings.s3_bucket)
+
+    def make_bucket(self) -> None:
+        """Create the bucket if it is not there."""
+        try:
+            if not self.client.bucket_exists(self.bucket):
+                self.client.make_bucket(self.bucket)
+        except (MinioException, HTTPError) as error:
+            raise StoreError(f"bucket {self.bucket}: {error}") from error
+
+    def put(self, key: str, path: Path, *, sha256: str, media_type: str) -> bool:
+        """Upload a file unless its key is there with the same checksum; then check what arrived. True if uploaded."""
+        size = path.stat().st_size
+        if self._holds(key, size, sha256):
+            return False
+        try:
+            self.client.fput_object(
+                self.bucket,
+                key,
+                str(path),
+                content_type=media_type,
+                metadata={_SHA256: sha256, "Cache-Control": _CACHE},
+            )
+        except (MinioException, HTTPError) as error:
+            raise StoreError(f"{key}: upload failed: {error}") from error
+        if not self._holds(key, size, sha256):
+            raise StoreError(f"{key}: the store does not hold what was uploaded ({size} bytes, sha256 {sha256})")
+        return True
+
+    def put_document(self, key: str, content: bytes, media_type: str) -> None:
+        """Write a small object, replacing what is there: for item documents, whose keys do not change."""
+        try:
+            self.client.put_object(self.bucket, key, io.BytesIO(content), len(content), content_type=media_type)
+        except (MinioException, HTTPError) as error:
+            raise StoreError(f"{key}: upload failed: {error}") from error
+
+    def get(self, key: str) -> bytes:
+        """Content of an object."""
+        try:
+            response = self.client.get_object(self.bucket, key)
+        except (MinioException, HTTPError) as error:
+            raise StoreError(f"{key}: cannot be read: {error}") from error
+        try:
+            return bytes(response.data)
+        finally:
+            response.close()
+            response.release_conn()
+
+    def keys(self, prefix: str = "") -> Iterator[str]:
+        """Keys of all objects below `prefix`."""
+        try:
+            for entry in self.client.list_objects(self.bucket, prefix=prefix, recursive=True):
+                if entry.object_name and not entry.is_dir:
+                    yield entry.object_name
+        except (MinioException, HTTPError) as error:
+            raise StoreError(f"bucket {self.bucket}: cannot be listed: {error}") from error
+
+    def _holds(self, key: str, size: int, sha256: str) -> bool:
+        try:
+            found = self.client.stat_object(self.bucket, key)
+        except S3Error as error:
+            if error.code in ("NoSuchKey", "NoSuchObject"):
+                return False
+            raise StoreError(f"{key}: {error}") from error
+        except (MinioException, HTTPError) as error:
+            raise StoreError(f"{key}: {error}") from error
+        stored = (found.metadata or {}).get(f"x-amz-meta-{_SHA256}")
+        return bool(found.size == size and stored == sha256)
