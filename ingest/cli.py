@@ -2,7 +2,6 @@
 
 import json
 import os
-from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import partial
 from pathlib import Path
@@ -11,7 +10,15 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rich.console import Console
+
     from ingest.outcome import Outcome
+
+_CORES = os.cpu_count() or 1
+_STATES = ("published", "unchanged", "invalid", "failed")
+Source = Literal["auto", "safe", "earth-search"]
 
 app = typer.Typer(
     help="Sentinel-2 products in; catalogue, maps and time series out.",
@@ -40,11 +47,9 @@ def migrate(*, as_json: AsJson = False) -> None:
 @app.command()
 def ingest(
     paths: Annotated[list[str], typer.Argument(help="Products, or folders of them.")],
-    source: Annotated[
-        Literal["auto", "safe", "earth-search"], typer.Option(help="Format; auto: the content decides.")
-    ] = "auto",
+    source: Annotated[Source, typer.Option(help="Format; auto: the content decides.")] = "auto",
     assets: Annotated[str | None, typer.Option(help="Images to read, such as B04,B08,SCL. Default: all.")] = None,
-    jobs: Jobs = os.cpu_count() or 1,
+    jobs: Jobs = _CORES,
     *,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be ingested, and stop.")] = False,
     as_json: AsJson = False,
@@ -103,18 +108,21 @@ def sample(
     as_json: AsJson = False,
 ) -> None:
     """Write a sample archive: genuine L1C and L2A products of two tiles in Cambodia, over more than a year."""
-    from rich.progress import track
+    from rich.progress import Progress
 
-    from ingest.sample import demo_archive, demo_specs
+    from ingest.sample import demo_archive
 
-    specs = demo_specs(size=size)
-    written = []
-    for path in track(demo_archive(folder, specs=specs), total=len(specs), description="writing", console=_console()):
-        written.append(str(path))
-    _say(as_json, {"products": written}, "\n".join(written))
+    with Progress(console=_console()) as progress:
+        task = progress.add_task("writing products", total=None)
+        written = demo_archive(
+            folder,
+            size=size,
+            progress=lambda _, done, total: progress.update(task, completed=done, total=total),
+        )
+    _say(as_json, {"products": [str(path) for path in written]}, "\n".join(map(str, written)))
 
 
-def _ingest_all(found: list[str], source: str, assets: frozenset[str] | None, jobs: int) -> "Iterator[Outcome]":
+def _ingest_all(found: list[str], source: Source, assets: frozenset[str] | None, jobs: int) -> "Iterator[Outcome]":
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     from ingest.pipeline import ingest_product
@@ -135,9 +143,7 @@ def _report(outcomes: "list[Outcome]", as_json: bool) -> None:
     failed = [outcome for outcome in outcomes if not outcome.ok]
     if as_json:
         typer.echo(json.dumps([outcome.as_dict() for outcome in outcomes], indent=2))
-    counts = {
-        state: sum(o.state == state for o in outcomes) for state in ("published", "unchanged", "invalid", "failed")
-    }
+    counts = {state: sum(o.state == state for o in outcomes) for state in _STATES}
     typer.echo(", ".join(f"{count} {state}" for state, count in counts.items() if count) or "nothing to do", err=True)
     if failed:
         raise typer.Exit(1)
@@ -169,7 +175,3 @@ def _console() -> "Console":
     from rich.console import Console
 
     return Console(stderr=True)
-
-
-if TYPE_CHECKING:
-    from rich.console import Console

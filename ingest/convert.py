@@ -1,6 +1,6 @@
 """A product's images become files ready for upload: each is decoded once; all that is made from it is made then."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,11 +10,19 @@ from ingest import cog, derive, footprint
 from ingest.errors import InvalidProductError
 from ingest.products.base import Product, Raster
 from ingest.thumbnail import write_thumbnail
-from stac.bands import BANDS, LAYERS
+from stac.bands import BANDS, LAYERS, Resampling
 from stac.naming import asset_key
 from stac.scene import Footprint, Grid, Radiometry, StoredAsset
 
 Step = Callable[[str], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """Where files go: a local folder first, then the item's folder in the bucket."""
+
+    folder: Path
+    prefix: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,43 +61,44 @@ def convert(product: Product, folder: Path, prefixes: Mapping[str, str], step: S
     Raises `InvalidProductError`.
     """
     gathered = _Gathered()
-    scene = [_write_image(product, name, folder, prefixes["scene"], gathered, step) for name in _order(product)]
-    scene += _documents(product, folder, prefixes["scene"])
+    target = Target(folder=folder, prefix=prefixes["scene"])
+    scene = []
+    for name in _order(product):
+        step(name)
+        raster = product.read(name)
+        _gather(name, raster, product.images[name], gathered)
+        scene.append(_write_raster(raster, name, product.images[name], target, overviews=_overviews(name)))
+    scene += _documents(product, target)
     thumbnail = write_thumbnail(gathered.picture, gathered.rasters, product.images, folder / "thumbnail.jpg")
     if thumbnail is not None:
-        scene.append(_prepared(thumbnail, "thumbnail", prefixes["scene"], "image/jpeg"))
-    indices = list(write_indices(product, gathered.rasters, folder, prefixes["indices"], step))
+        scene.append(_prepared(thumbnail, "thumbnail", target, "image/jpeg"))
+    indices = write_indices(product, gathered.rasters, Target(folder=folder, prefix=prefixes["indices"]), step)
     outline, warning = _outline(product, gathered)
-    return Conversion(scene=tuple(scene), indices=tuple(indices), footprint=outline, warning=warning)
+    return Conversion(scene=tuple(scene), indices=indices, footprint=outline, warning=warning)
 
 
-def write_indices(
-    product: Product, rasters: Mapping[str, Raster], folder: Path, prefix: str, step: Step
-) -> Iterator[Prepared]:
+def write_indices(product: Product, rasters: Mapping[str, Raster], target: Target, step: Step) -> tuple[Prepared, ...]:
     """The COGs of the index product, as far as the images at hand allow; nothing for L1C."""
     if product.scene.name.level != "L2A":
-        return
+        return ()
+    written = []
     grid = None
     for index in derive.derivable_indices(rasters):
         step(index.name)
         raster = derive.index_image(index, rasters, product.images)
         grid = raster.grid
-        yield _write_raster(raster, index.name, derive.INDEX_RADIOMETRY, folder, prefix)
+        written.append(_write_raster(raster, index.name, derive.INDEX_RADIOMETRY, target))
     clouds = None if grid is None else derive.cloud_image(rasters, product.images, grid)
     if clouds is not None:
         step("MASK")
         raster, fields = clouds
-        yield _write_raster(raster, "MASK", derive.MASK_RADIOMETRY, folder, prefix, overviews="mode", fields=fields)
+        written.append(_write_raster(raster, "MASK", derive.MASK_RADIOMETRY, target, overviews="mode", fields=fields))
+    return tuple(written)
 
 
-def _write_image(product: Product, name: str, folder: Path, prefix: str, gathered: _Gathered, step: Step) -> Prepared:
-    step(name)
-    raster = product.read(name)
-    _gather(name, raster, product.images[name], gathered)
+def _overviews(name: str) -> Resampling:
     layer = LAYERS.get(name)
-    return _write_raster(
-        raster, name, product.images[name], folder, prefix, overviews=layer.overviews if layer else "average"
-    )
+    return layer.overviews if layer else "average"
 
 
 def _gather(name: str, raster: Raster, radiometry: Radiometry, gathered: _Gathered) -> None:
@@ -124,17 +133,16 @@ def _write_raster(
     raster: Raster,
     name: str,
     radiometry: Radiometry,
-    folder: Path,
-    prefix: str,
+    target: Target,
     *,
-    overviews: cog.Resampling = "average",
+    overviews: Resampling = "average",
     fields: tuple[str, ...] = (),
 ) -> Prepared:
-    path = folder / f"{prefix.split('/', 1)[0]}-{name}.tif"
+    path = target.folder / f"{target.prefix.split('/', 1)[0]}-{name}.tif"
     file = cog.write_cog(raster.pixels, raster.grid, path, radiometry=radiometry, overviews=overviews)
     described = StoredAsset(
         name=name,
-        key=asset_key(prefix, name, file.sha256, ".tif"),
+        key=asset_key(target.prefix, name, file.sha256, ".tif"),
         size=file.size,
         sha256=file.sha256,
         media_type=cog.MEDIA_TYPE,
@@ -147,16 +155,16 @@ def _write_raster(
     return Prepared(file=file, asset=described)
 
 
-def _documents(product: Product, folder: Path, prefix: str) -> list[Prepared]:
+def _documents(product: Product, target: Target) -> list[Prepared]:
     prepared = []
     for document in product.documents:
-        path = folder / document.filename
+        path = target.folder / document.filename
         path.write_bytes(document.content)
-        prepared.append(_prepared(cog.describe(path), document.name, prefix, document.media_type))
+        prepared.append(_prepared(cog.describe(path), document.name, target, document.media_type))
     return prepared
 
 
-def _prepared(file: cog.LocalFile, name: str, prefix: str, media_type: str) -> Prepared:
-    key = asset_key(prefix, name, file.sha256, file.path.suffix)
+def _prepared(file: cog.LocalFile, name: str, target: Target, media_type: str) -> Prepared:
+    key = asset_key(target.prefix, name, file.sha256, file.path.suffix)
     asset = StoredAsset(name=name, key=key, size=file.size, sha256=file.sha256, media_type=media_type)
     return Prepared(file=file, asset=asset)

@@ -6,11 +6,12 @@ import tempfile
 import time
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Literal
 
 import psycopg
 import pystac
 
-from ingest.convert import Conversion, Prepared, Step, convert, write_indices
+from ingest.convert import Conversion, Prepared, Step, Target, convert, write_indices
 from ingest.errors import IngestError, InvalidProductError
 from ingest.outcome import Outcome, State
 from ingest.products import open_product
@@ -33,7 +34,7 @@ def ingest_product(
     *,
     settings: Settings,
     assets: frozenset[str] | None = None,
-    kind: str = "auto",
+    kind: Literal["auto", "safe", "earth-search"] = "auto",
     step: Step = lambda _: None,
 ) -> Outcome:
     """Ingest the product at `source`, unless the catalogue holds it already. Never raises for a bad product.
@@ -101,7 +102,8 @@ def _derive(product: StoredProduct, settings: Settings, step: Step) -> tuple[str
     prefixes = _prefixes(product.scene)
     rasters = {name: product.read(name) for name in product.images}
     with tempfile.TemporaryDirectory(prefix="sen2extract-") as folder:
-        prepared = tuple(write_indices(product, rasters, Path(folder), prefixes["indices"], step))
+        target = Target(folder=Path(folder), prefix=prefixes["indices"])
+        prepared = write_indices(product, rasters, target, step)
         if not prepared:
             raise InvalidProductError(f"{product.scene.item_id}: no index can be made from the images held")
         _upload(store, prepared)

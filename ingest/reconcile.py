@@ -1,4 +1,4 @@
-"""Does the bucket hold what the catalogue says, and the catalogue what the bucket holds?"""
+"""Whether the bucket holds what the catalogue says, and the catalogue what the bucket holds."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
