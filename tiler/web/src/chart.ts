@@ -1,0 +1,163 @@
+/** The curve, drawn with uPlot: dots and a line for clear dates, ticks on the floor for the others. */
+import uPlot from "uplot";
+import "uplot/dist/uPlot.min.css";
+import type { Sample } from "./api";
+import { colour } from "./theme";
+
+export interface ChartInput {
+  readonly samples: readonly Sample[];
+  readonly selected: Sample | null;
+  /** The least span of the value axis. */
+  readonly axis: readonly [number, number];
+  readonly onSelect: (sample: Sample) => void;
+  /** The words for a sample under the pointer. */
+  readonly describe: (sample: Sample) => string;
+}
+
+const HEIGHT = 230;
+/** Room under the curve for the ticks of masked dates, as a share of the axis. */
+const FLOOR = 0.12;
+const FONT = "12px system-ui, sans-serif";
+
+/** Draws into `host`, replacing what is there; returns how to take it away again. */
+export function drawChart(host: HTMLElement, input: ChartInput): () => void {
+  const { samples } = input;
+  const xs = samples.map((sample) => sample.time / 1000);
+  const ys = samples.map((sample) => sample.value);
+  const tip = document.createElement("div");
+  tip.className = "tip";
+  const plot = new uPlot(options(host, input, tip), [xs, ys], host);
+  plot.over.append(tip);
+  plot.over.addEventListener("click", () => {
+    const sample = samples[plot.cursor.idx ?? -1];
+    if (sample) input.onSelect(sample);
+  });
+  const observer = new ResizeObserver(() => plot.setSize({ width: host.clientWidth, height: HEIGHT }));
+  observer.observe(host);
+  return () => {
+    observer.disconnect();
+    plot.destroy();
+  };
+}
+
+function options(host: HTMLElement, input: ChartInput, tip: HTMLElement): uPlot.Options {
+  const accent = colour("--accent");
+  const [ink, grid] = [colour("--muted"), colour("--line")];
+  const surface = colour("--surface");
+  const axis = { stroke: ink, font: FONT, grid: { stroke: grid, width: 1 }, ticks: { show: false } };
+  return {
+    width: host.clientWidth,
+    height: HEIGHT,
+    padding: [12, 14, 0, 0],
+    legend: { show: false },
+    tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
+    scales: { x: { time: true, range: padded }, y: { range: valueRange(input.axis) } },
+    axes: [
+      { ...axis, grid: { show: false }, values: dateLabels, space: 56, size: 44 },
+      {
+        ...axis,
+        size: 44,
+        space: 32,
+        incrs: [0.05, 0.1, 0.2, 0.5, 1],
+        values: (_plot, splits) => splits.map(formatTick),
+      },
+    ],
+    series: [
+      {},
+      {
+        stroke: accent,
+        width: 2,
+        spanGaps: true,
+        fill: (plot) => fade(plot, accent),
+        points: { show: true, size: 7, width: 1.5, fill: accent, stroke: surface },
+      },
+    ],
+    cursor: { y: false, drag: { x: false, y: false }, points: { size: 11, fill: accent } },
+    hooks: {
+      drawSeries: [(plot) => drawMasked(plot, input.samples, ink)],
+      draw: [(plot) => drawSelected(plot, input.selected, colour("--pin"))],
+      setCursor: [(plot) => showTip(plot, input, tip)],
+    },
+  };
+}
+
+/** Every tick of the date axis by its grain: years, months, days. English order is the style sheet's of uPlot. */
+const dateLabels: uPlot.Axis.Values = [
+  [3600 * 24 * 365, "{YYYY}", null, null, null, null, null, null, 1],
+  [3600 * 24 * 28, "{MMM}", "\n{YYYY}", null, null, null, null, null, 1],
+  [3600 * 24, "{D} {MMM}", "\n{YYYY}", null, null, null, null, null, 1],
+  [3600, "{HH}:{mm}", "\n{D} {MMM}", null, null, null, null, null, 1],
+];
+
+function padded(_plot: uPlot, min: number, max: number): [number, number] {
+  const pad = Math.max((max - min) * 0.02, 86_400 * 3);
+  return [min - pad, max + pad];
+}
+
+function valueRange(span: readonly [number, number]) {
+  return (_plot: uPlot, min: number | null, max: number | null): [number, number] => {
+    const low = Math.min(span[0], min ?? span[0]);
+    const high = Math.max(span[1], max ?? span[1]);
+    return [low - (high - low) * FLOOR, high + (high - low) * 0.03];
+  };
+}
+
+function formatTick(value: number): string {
+  return value.toFixed(1).replace("-", "−");
+}
+
+function fade(plot: uPlot, accent: string): CanvasGradient {
+  const { top, height } = plot.bbox;
+  const gradient = plot.ctx.createLinearGradient(0, top, 0, top + height);
+  gradient.addColorStop(0, accent.replace(/^rgb\((.*)\)$/, "rgb($1 / 0.28)").replaceAll(",", " "));
+  gradient.addColorStop(1, accent.replace(/^rgb\((.*)\)$/, "rgb($1 / 0)").replaceAll(",", " "));
+  return gradient;
+}
+
+function drawMasked(plot: uPlot, samples: readonly Sample[], ink: string): void {
+  const { ctx, bbox } = plot;
+  const floor = bbox.top + bbox.height;
+  const tall = 9 * devicePixelRatio;
+  ctx.save();
+  ctx.strokeStyle = ink;
+  ctx.lineWidth = 1.5 * devicePixelRatio;
+  ctx.beginPath();
+  for (const sample of samples) {
+    if (sample.value !== null) continue;
+    const x = plot.valToPos(sample.time / 1000, "x", true);
+    ctx.moveTo(x, floor);
+    ctx.lineTo(x, floor - tall);
+  }
+  ctx.stroke();
+  ctx.restore();
+}
+
+function drawSelected(plot: uPlot, sample: Sample | null, ink: string): void {
+  if (!sample) return;
+  const { ctx, bbox } = plot;
+  const x = plot.valToPos(sample.time / 1000, "x", true);
+  ctx.save();
+  ctx.strokeStyle = ink;
+  ctx.fillStyle = ink;
+  ctx.lineWidth = devicePixelRatio;
+  ctx.beginPath();
+  ctx.moveTo(x, bbox.top);
+  ctx.lineTo(x, bbox.top + bbox.height);
+  ctx.stroke();
+  ctx.beginPath();
+  const y = sample.value === null ? bbox.top + bbox.height - 4 : plot.valToPos(sample.value, "y", true);
+  ctx.arc(x, y, 5.5 * devicePixelRatio, 0, 2 * Math.PI);
+  ctx.fill();
+  ctx.restore();
+}
+
+function showTip(plot: uPlot, { samples, describe }: ChartInput, tip: HTMLElement): void {
+  const { idx, left = -1 } = plot.cursor;
+  const sample = left < 0 ? undefined : samples[idx ?? -1];
+  tip.hidden = sample === undefined;
+  if (!sample) return;
+  tip.textContent = describe(sample);
+  const x = plot.valToPos(sample.time / 1000, "x");
+  const half = tip.offsetWidth / 2;
+  tip.style.left = `${Math.min(Math.max(x, half), plot.over.clientWidth - half)}px`;
+}

@@ -1,0 +1,132 @@
+/** Every word the page shows, in English. Other languages provide the same keys with the same parameters. */
+export const en = {
+  locale: "en-GB",
+  name: "Sen2Extract",
+  tagline: "Vegetation and water through time, from Sentinel‑2",
+
+  search: {
+    label: "Coordinates: latitude, longitude",
+    placeholder: "12.45, 107.19",
+    go: "Go",
+    invalid: "Write latitude and longitude in degrees, such as 12.45, 107.19.",
+  },
+
+  steps: ["Pick a place", "See the curve", "Download"],
+  welcome: {
+    lead: "Click the map, or type coordinates, to see how a place has changed.",
+    example: "Show an example",
+    held: (tiles: number, newest: string) =>
+      `${tiles === 1 ? "One tile" : `${tiles} tiles`} in view, newest image ${newest}.`,
+    looking: "Looking up the images we hold…",
+    empty: "No images are stored here yet. They appear as soon as products have been ingested.",
+  },
+
+  map: {
+    label: "Map. Arrow keys move it, plus and minus zoom, Enter chooses the place in the middle.",
+    layers: "What the map shows",
+    colour: "True colour",
+    none: "Map only",
+    newest: "Newest clear images",
+    coverage: "Tiles we hold",
+    noColour: "No true colour stored for this image",
+    zoomIn: "Zoom in",
+    zoomOut: "Zoom out",
+  },
+
+  indexLegend: "Index",
+  indices: {
+    NDVI: {
+      title: "NDVI",
+      short: "Green vegetation",
+      meaning: "How green and dense the vegetation is.",
+      formula: "(NIR − red) / (NIR + red)",
+    },
+    NDWIGAO: {
+      title: "NDWI Gao",
+      short: "Water in leaves",
+      meaning: "How much water the plants hold; falls in drought.",
+      formula: "(NIR − SWIR) / (NIR + SWIR)",
+    },
+    NDWIMCF: {
+      title: "NDWI McFeeters",
+      short: "Open water",
+      meaning: "Open water such as ponds, rivers and floods is above zero.",
+      formula: "(green − NIR) / (green + NIR)",
+    },
+    MNDWI: {
+      title: "MNDWI",
+      short: "Water near towns",
+      meaning: "Open water, told apart better from buildings and bare soil.",
+      formula: "(green − SWIR) / (green + SWIR)",
+    },
+  },
+
+  series: {
+    loading: (index: string) => `Reading ${index} from every image…`,
+    summary: (best: string, bestValue: string, low: string, lowValue: string, clear: number, all: number) =>
+      `Highest ${best} (${bestValue}), lowest ${low} (${lowValue}); ${clear} clear of ${all} images.`,
+    chart: (index: string) => `${index} curve: choose an image with the arrow keys`,
+    value: (date: string, index: string, value: string) => `${date}: ${index} ${value}`,
+    unusable: (date: string, why: string) => `${date}: ${why}`,
+    keyClear: "clear image",
+    keyMasked: "cloud or no data",
+    hint: "Click the curve, or use ← →, to see that image on the map.",
+    download: "Download CSV",
+    copyLink: "Copy link",
+    table: "Table",
+    curve: "Curve",
+  },
+  status: {
+    ok: "clear",
+    masked: "cloud or shadow",
+    nodata: "outside the image",
+    unreadable: "could not be read",
+  } as Readonly<Record<string, string>>,
+  columns: { date: "Date", value: "Value", state: "State", image: "Image" },
+  showImage: (date: string) => `Show ${date} on the map`,
+
+  image: {
+    heading: "Image on the map",
+    previous: "Previous image",
+    next: "Next image",
+    tile: "Tile",
+    satellite: "Satellite",
+    cloud: "Cloud in scene",
+    baseline: "Baseline",
+    surface: "L2A · surface",
+    top: "L1C · top of atmosphere",
+    noTop: "L1C not stored",
+    details: "Use this data elsewhere",
+    tileUrl: "Map tiles (XYZ: QGIS, Leaflet, …)",
+    apiUrl: "This series (JSON)",
+    copy: "Copy",
+    copied: "Copied",
+  },
+
+  outside: {
+    title: "No Sentinel-2 image is stored for this place",
+    nearest: (tile: string, km: string) => `The nearest tile we hold is ${tile}, ${km} km away.`,
+    hint: "The outlined areas on the map are those with images.",
+    go: "Go to the nearest tile",
+  },
+  cloudy: {
+    title: "Every image of this place was cloudy",
+    detail: (all: number) => `0 of ${all} images are clear here. The grey ticks show when they were taken.`,
+  },
+  failure: {
+    network: "The server does not answer",
+    networkHint: "Check the connection. Nothing is lost: the place stays chosen.",
+    http: "The server could not read this series",
+    retry: "Try again",
+    coverage: "The list of tiles could not be loaded.",
+  },
+
+  attribution: {
+    sentinel: (years: string) => `Contains modified Copernicus Sentinel data ${years}`,
+    base: "Natural Earth",
+  },
+  links: { stac: "STAC API", docs: "API documentation", stacDocs: "STAC documentation" },
+  theme: { label: "Light or dark", auto: "As the system", light: "Light", dark: "Dark" },
+};
+
+export type Dictionary = typeof en;

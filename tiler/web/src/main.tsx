@@ -1,0 +1,32 @@
+import { render } from "preact";
+import "ol/ol.css";
+import "./styles.css";
+import { t } from "./i18n";
+import { followChoices } from "./load";
+import { createMap } from "./map/map";
+import { Panel } from "./panel/panel";
+import { Shown } from "./panel/shown";
+import { followAddress } from "./state";
+import { followTheme } from "./theme";
+
+/** The map is OpenLayers' own element; the rest is rendered around it. */
+function start(): void {
+  const app = document.getElementById("app");
+  if (!app) throw new Error("index.html has no element with the id app");
+  const map = document.createElement("section");
+  map.className = "map";
+  map.tabIndex = 0;
+  map.setAttribute("aria-label", t.map.label);
+  const [shown, panel] = [document.createElement("div"), document.createElement("div")];
+  app.append(map, shown, panel);
+  document.documentElement.lang = t.locale.slice(0, 2);
+
+  followTheme();
+  followAddress();
+  render(<Shown />, shown);
+  render(<Panel />, panel);
+  createMap(map);
+  followChoices();
+}
+
+start();

@@ -1,0 +1,57 @@
+/** Land, borders and country names of Natural Earth, drawn from a file of our own. */
+import GeoJSON from "ol/format/GeoJSON";
+import VectorLayer from "ol/layer/Vector";
+import VectorSource from "ol/source/Vector";
+import Fill from "ol/style/Fill";
+import Stroke from "ol/style/Stroke";
+import Style from "ol/style/Style";
+import Text from "ol/style/Text";
+import { feature, mesh } from "topojson-client";
+import type { GeometryCollection, Topology } from "topojson-specification";
+import worldUrl from "world-atlas/countries-50m.json?url";
+import { t } from "../i18n";
+import { colour } from "../theme";
+
+type World = Topology<{ countries: GeometryCollection<{ name: string }>; land: GeometryCollection }>;
+
+const format = new GeoJSON({ featureProjection: "EPSG:3857" });
+const land = new VectorSource({ attributions: t.attribution.base });
+const borders = new VectorSource();
+const names = new VectorSource();
+
+/** The layers beneath imagery; they fill once the file has arrived. */
+export const basemap = [new VectorLayer({ source: land }), new VectorLayer({ source: borders })] as const;
+
+/** Country names, above imagery, until the map is close enough for them to be in the way. */
+export const nameLayer = new VectorLayer({ source: names, declutter: true, maxZoom: 9 });
+
+export async function loadBasemap(): Promise<void> {
+  const world = (await (await fetch(worldUrl)).json()) as World;
+  const { countries, land: ground } = world.objects;
+  land.addFeatures(format.readFeatures(feature(world, ground)));
+  // Each shared border once, dashed: drawn per country, two dashes would overlap into a line.
+  borders.addFeatures(format.readFeatures(mesh(world, countries, (a, b) => a !== b)));
+  names.addFeatures(format.readFeatures(feature(world, countries)));
+}
+
+export function paintBasemap(): void {
+  const [ground, lines] = basemap;
+  const coast = new Stroke({ color: colour("--map-coast"), width: 1 });
+  ground.setStyle(new Style({ fill: new Fill({ color: colour("--map-land") }), stroke: coast }));
+  lines.setStyle(
+    new Style({ stroke: new Stroke({ color: colour("--map-border"), width: 1, lineDash: [4, 4] }) }),
+  );
+  const fill = new Fill({ color: colour("--map-text") });
+  const stroke = new Stroke({ color: colour("--map-land"), width: 3 });
+  nameLayer.setStyle(
+    (country) =>
+      new Style({
+        text: new Text({
+          text: String(country.get("name")),
+          font: "13px system-ui, sans-serif",
+          fill,
+          stroke,
+        }),
+      }),
+  );
+}

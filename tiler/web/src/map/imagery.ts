@@ -1,0 +1,66 @@
+/** What the satellite saw: the newest clear images, or the one acquisition that is chosen. */
+import { effect } from "@preact/signals";
+import TileLayer from "ol/layer/Tile";
+import { transformExtent } from "ol/proj";
+import XYZ from "ol/source/XYZ";
+import {
+  colourTiles,
+  INDEX_COLLECTION,
+  indexTiles,
+  newestTiles,
+  type Scene,
+  SURFACE_COLLECTION,
+} from "../api";
+import { formatYears } from "../format";
+import { t } from "../i18n";
+import { heldTiles, index, layer, place, scenes, selected } from "../state";
+import { coverageExtent, IMAGERY_ZOOM } from "./coverage";
+
+/** True colour of whatever is newest and clear, until an acquisition is chosen. */
+export const newestLayer = new TileLayer<XYZ>({ minZoom: IMAGERY_ZOOM, visible: false });
+export const chosenLayer = new TileLayer<XYZ>({ visible: false, minZoom: 7 });
+
+/** Beyond this zoom a 10 m pixel is only enlarged. */
+const DEEPEST = 15;
+
+function xyz(url: string, years: string): XYZ {
+  return new XYZ({ url, maxZoom: DEEPEST, attributions: t.attribution.sentinel(years), transition: 150 });
+}
+
+/** The chosen acquisition's item in a collection, when the archive has it. */
+export function sceneIn(collection: string): Scene | undefined {
+  const item = selected.value?.itemId;
+  return scenes.value.find((scene) => scene.collection === collection && scene.id === item);
+}
+
+export const hasColour = (): boolean => sceneIn(SURFACE_COLLECTION)?.assets?.["TCI"] !== undefined;
+
+/** Keeps the two imagery layers equal to the choices. */
+export function followImagery(): void {
+  effect(() => {
+    const extent = heldTiles.value.length > 0 ? coverageExtent() : null;
+    newestLayer.setVisible(extent !== null && place.value === null && layer.value === "colour");
+    if (!extent) return;
+    newestLayer.setExtent(extent);
+    if (!newestLayer.getSource()) {
+      newestLayer.setSource(xyz(newestTiles(), formatYears(heldTiles.value.map((tile) => tile.newest))));
+    }
+  });
+
+  effect(() => {
+    const chosen = chosenTiles();
+    chosenLayer.setVisible(chosen !== null);
+    if (!chosen) return;
+    chosenLayer.setExtent(transformExtent([...chosen.scene.bbox], "EPSG:4326", "EPSG:3857"));
+    if (chosenLayer.getSource()?.getUrls()?.[0] === chosen.url) return;
+    chosenLayer.setSource(xyz(chosen.url, formatYears([Date.parse(chosen.scene.properties.datetime)])));
+  });
+}
+
+/** The XYZ template that the map shows for the chosen acquisition, and the item behind it. */
+export function chosenTiles(): { url: string; scene: Scene } | null {
+  const scene = sceneIn(layer.value === "index" ? INDEX_COLLECTION : SURFACE_COLLECTION);
+  if (!scene || layer.value === "none") return null;
+  if (layer.value === "index") return { url: indexTiles(scene.id, index.value), scene };
+  return hasColour() ? { url: colourTiles(scene.id), scene } : null;
+}

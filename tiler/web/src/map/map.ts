@@ -1,0 +1,132 @@
+/** The map: layers in their order, and the gestures that choose a place. */
+import { effect, untracked } from "@preact/signals";
+import Attribution from "ol/control/Attribution";
+import ScaleLine from "ol/control/ScaleLine";
+import Zoom from "ol/control/Zoom";
+import { containsCoordinate, getIntersection, isEmpty } from "ol/extent";
+import Feature from "ol/Feature";
+import Point from "ol/geom/Point";
+import { defaults as interactions } from "ol/interaction/defaults";
+import VectorLayer from "ol/layer/Vector";
+import OlMap from "ol/Map";
+import { fromLonLat, toLonLat, transformExtent } from "ol/proj";
+import VectorSource from "ol/source/Vector";
+import CircleStyle from "ol/style/Circle";
+import Fill from "ol/style/Fill";
+import Stroke from "ol/style/Stroke";
+import Style from "ol/style/Style";
+import View from "ol/View";
+import { t } from "../i18n";
+import { loadCoverage } from "../load";
+import { pick, place, zoom } from "../state";
+import { colour, repaint } from "../theme";
+import { basemap, loadBasemap, nameLayer, paintBasemap } from "./basemap";
+import { coverageExtent, coverageLayer, followCoverage, paintCoverage } from "./coverage";
+import { chosenLayer, followImagery, newestLayer } from "./imagery";
+
+/** A field is visible from here on. */
+const PLACE_ZOOM = 13;
+/** Nearer than this, a click is precise enough to leave the view alone. */
+const NEAR = 10;
+const WORLD = [-180, -85, 180, 85];
+
+const pin = new VectorSource();
+const pinLayer = new VectorLayer({ source: pin });
+
+/** Builds the map in an element and keeps it in step with the state. */
+export function createMap(target: HTMLElement): void {
+  const view = new View({ center: [0, 1_500_000], zoom: 2, minZoom: 1, maxZoom: 18 });
+  const map = new OlMap({
+    target,
+    view,
+    layers: [...basemap, newestLayer, chosenLayer, coverageLayer, nameLayer, pinLayer],
+    // A double click would choose twice and zoom away from what it chose.
+    interactions: interactions({ doubleClickZoom: false }),
+    controls: [
+      new Zoom({ zoomInTipLabel: t.map.zoomIn, zoomOutTipLabel: t.map.zoomOut }),
+      new ScaleLine({ minWidth: 60 }),
+      new Attribution({ collapsible: false }),
+    ],
+  });
+  followCoverage();
+  followImagery();
+  followPlace(view);
+  chooseByHand(map, target);
+  askForCoverage(map);
+  effect(() => {
+    repaint.value;
+    paintBasemap();
+    paintCoverage();
+    paintPin();
+  });
+  void loadBasemap();
+}
+
+function paintPin(): void {
+  const fill = new Fill({ color: colour("--pin") });
+  const stroke = new Stroke({ color: "#fff", width: 3 });
+  const shade = new Style({
+    image: new CircleStyle({ radius: 11, fill: new Fill({ color: "rgb(0 0 0 / 0.25)" }) }),
+  });
+  pinLayer.setStyle([shade, new Style({ image: new CircleStyle({ radius: 7, fill, stroke }) })]);
+}
+
+function followPlace(view: View): void {
+  let first = true;
+  effect(() => {
+    const where = place.value;
+    pin.clear();
+    if (!where) return;
+    const centre = fromLonLat([where.lon, where.lat]);
+    pin.addFeature(new Feature(new Point(centre)));
+    untracked(() => reveal(view, centre, first));
+    first = false;
+  });
+}
+
+/** Brings a place into view, near enough to recognise a field; a reader who is near already is not moved. */
+function reveal(view: View, centre: number[], first: boolean): void {
+  const now = view.getZoom() ?? 0;
+  if (first) {
+    view.setCenter(centre);
+    view.setZoom(zoom.value ?? PLACE_ZOOM);
+    return;
+  }
+  const seen = containsCoordinate(view.calculateExtent(), centre);
+  if (now < NEAR || !seen) view.animate({ center: centre, zoom: Math.max(now, PLACE_ZOOM), duration: 450 });
+}
+
+function chooseByHand(map: OlMap, target: HTMLElement): void {
+  const choose = (coordinate: number[] | undefined): void => {
+    const [lon, lat] = toLonLat(coordinate ?? []);
+    if (lon !== undefined && lat !== undefined) pick(lon, lat);
+  };
+  map.on("click", (event) => choose(event.coordinate));
+  target.addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && event.target === target) choose(map.getView().getCenter());
+  });
+}
+
+/** Looks up the tiles in view whenever the map comes to rest; at first in the whole world, to know where to look. */
+function askForCoverage(map: OlMap): void {
+  const view = map.getView();
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const ask = (): void => {
+    const seen = getIntersection(transformExtent(view.calculateExtent(), "EPSG:3857", "EPSG:4326"), WORLD);
+    void loadCoverage(isEmpty(seen) ? WORLD : seen);
+  };
+  const listen = (): void => {
+    map.on("moveend", () => {
+      zoom.value = view.getZoom() ?? null;
+      clearTimeout(timer);
+      timer = setTimeout(ask, 300);
+    });
+  };
+  if (place.value) listen();
+  else
+    void loadCoverage(WORLD).then(() => {
+      const extent = coverageExtent();
+      if (extent && !place.value) view.fit(extent, { padding: [60, 60, 60, 60], maxZoom: 9 });
+      listen();
+    });
+}

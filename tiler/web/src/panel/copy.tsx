@@ -1,0 +1,33 @@
+import { useSignal } from "@preact/signals";
+import { useId } from "preact/hooks";
+import { t } from "../i18n";
+
+/** Copies where the browser allows it (https or this machine); elsewhere the text is left selected. */
+async function copy(input: HTMLInputElement): Promise<boolean> {
+  input.select();
+  if (!isSecureContext) return false;
+  await navigator.clipboard.writeText(input.value);
+  return true;
+}
+
+/** A text to take elsewhere, with a button that copies it. */
+export function CopyField({ label, text }: { readonly label: string; readonly text: string }) {
+  const copied = useSignal(false);
+  const id = useId();
+  const onClick = async (): Promise<void> => {
+    const input = document.getElementById(id) as HTMLInputElement;
+    copied.value = await copy(input);
+    setTimeout(() => {
+      copied.value = false;
+    }, 2000);
+  };
+  return (
+    <div class="copy-field">
+      <label for={id}>{label}</label>
+      <input id={id} type="text" readOnly value={text} onFocus={(event) => event.currentTarget.select()} />
+      <button type="button" class="button" onClick={onClick} aria-label={`${t.image.copy}: ${label}`}>
+        <span aria-live="polite">{copied.value ? t.image.copied : t.image.copy}</span>
+      </button>
+    </div>
+  );
+}

@@ -1,0 +1,62 @@
+import { useLayoutEffect, useRef } from "preact/hooks";
+import type { Sample } from "../api";
+import { drawChart } from "../chart";
+import { formatDate, formatValue } from "../format";
+import { t } from "../i18n";
+import { INDEX_STYLES } from "../indices";
+import { index, samples, select, selected, step } from "../state";
+import { repaint } from "../theme";
+
+/** One sample in words: its value, or why it has none. */
+export function describe(sample: Sample): string {
+  const date = formatDate(sample.time);
+  if (sample.value === null) return t.series.unusable(date, t.status[sample.status] ?? sample.status);
+  return t.series.value(date, t.indices[index.value].title, formatValue(sample.value));
+}
+
+const STEPS: Readonly<Record<string, number>> = {
+  ArrowLeft: -1,
+  ArrowRight: 1,
+  PageUp: 10,
+  PageDown: -10,
+  Home: Number.NEGATIVE_INFINITY,
+  End: Number.POSITIVE_INFINITY,
+};
+
+function stepByKey(event: KeyboardEvent): void {
+  const by = STEPS[event.key];
+  if (by === undefined) return;
+  event.preventDefault();
+  step(by);
+}
+
+/** The curve as a slider over its images, which is what it is to a keyboard and to a screen reader. */
+export function Curve() {
+  const host = useRef<HTMLDivElement>(null);
+  const [all, chosen, name, painted] = [samples.value, selected.value, index.value, repaint.value];
+  // `painted` redraws in the colours of a new theme.
+  useLayoutEffect(() => {
+    if (!host.current) return undefined;
+    return drawChart(host.current, {
+      samples: all,
+      selected: chosen,
+      axis: INDEX_STYLES[name].axis,
+      onSelect: select,
+      describe,
+    });
+  }, [all, chosen, name, painted]);
+  return (
+    <div
+      ref={host}
+      class="curve"
+      role="slider"
+      tabIndex={0}
+      aria-label={t.series.chart(t.indices[name].title)}
+      aria-valuemin={1}
+      aria-valuemax={all.length}
+      aria-valuenow={chosen ? all.indexOf(chosen) + 1 : 1}
+      aria-valuetext={chosen ? describe(chosen) : ""}
+      onKeyDown={stepByKey}
+    />
+  );
+}

@@ -1,0 +1,106 @@
+import { links } from "../api";
+import { formatDate, formatYears } from "../format";
+import { t } from "../i18n";
+import { examplePlace } from "../map/coverage";
+import { coverageState, heldTiles, pick, place, samples } from "../state";
+import { THEMES, theme } from "../theme";
+import { Search } from "./search";
+import { PlaceView } from "./series";
+
+/** The right-hand side: what to do, then what was found. */
+export function Panel() {
+  return (
+    <main class={place.value ? "panel with-place" : "panel"}>
+      <header class="masthead">
+        <h1>
+          <Logo />
+          {t.name}
+        </h1>
+        <p class="muted">{t.tagline}</p>
+      </header>
+      <Search />
+      {place.value ? <PlaceView /> : <Welcome />}
+      <Foot />
+    </main>
+  );
+}
+
+function Logo() {
+  return (
+    <svg viewBox="0 0 32 32" width="28" height="28" aria-hidden="true">
+      <rect width="32" height="32" rx="8" fill="var(--brand)" />
+      <path
+        d="M5 22c4 0 4-11 8-11s4 7 7 7 3-9 7-9"
+        fill="none"
+        stroke="#fff"
+        stroke-width="2.6"
+        stroke-linecap="round"
+      />
+      <circle cx="27" cy="9" r="2.6" fill="#ffd24a" />
+    </svg>
+  );
+}
+
+function Welcome() {
+  const example = examplePlace();
+  return (
+    <section class="welcome">
+      <ol class="steps">
+        {t.steps.map((text) => (
+          <li key={text}>{text}</li>
+        ))}
+      </ol>
+      <p class="lead">{t.welcome.lead}</p>
+      {example && (
+        <button type="button" class="button primary" onClick={() => pick(example.lon, example.lat)}>
+          {t.welcome.example}
+        </button>
+      )}
+      <p class="muted" role="status">
+        {holdings()}
+      </p>
+    </section>
+  );
+}
+
+function holdings(): string {
+  const tiles = heldTiles.value;
+  if (coverageState.value === "failed") return `${t.failure.network}. ${t.failure.coverage}`;
+  if (tiles.length > 0)
+    return t.welcome.held(tiles.length, formatDate(Math.max(...tiles.map((tile) => tile.newest))));
+  return coverageState.value === "loading" ? t.welcome.looking : t.welcome.empty;
+}
+
+function Foot() {
+  const years = formatYears([
+    ...samples.value.map((sample) => sample.time),
+    ...heldTiles.value.map((tile) => tile.newest),
+  ]);
+  return (
+    <footer class="foot muted">
+      <p>
+        {t.attribution.sentinel(years)}. {t.attribution.base}.
+      </p>
+      <nav>
+        <a href={links.stac}>{t.links.stac}</a>
+        <a href={links.docs}>{t.links.docs}</a>
+      </nav>
+      <label class="theme">
+        {t.theme.label}{" "}
+        <select
+          value={theme.value}
+          onChange={(event) => {
+            const chosen = THEMES.find((name) => name === event.currentTarget.value);
+            if (chosen) theme.value = chosen;
+          }}
+        >
+          {THEMES.map((name) => (
+            <option key={name} value={name}>
+              {t.theme[name]}
+            </option>
+          ))}
+        </select>
+      </label>
+    </footer>
+  );
+}

@@ -1,0 +1,157 @@
+import { useSignal } from "@preact/signals";
+import { type Sample, seriesUrl } from "../api";
+import { formatDate, formatPlace, formatValue } from "../format";
+import { t } from "../i18n";
+import { nearestTile } from "../map/coverage";
+import { attempt, clearSamples, index, pick, place, samples, series } from "../state";
+import { Chips } from "./chips";
+import { Curve } from "./curve";
+import { ImageCard } from "./image";
+import { Table } from "./table";
+
+/** Everything about the chosen place. */
+export function PlaceView() {
+  if (!place.value) return null;
+  const { lon, lat } = place.value;
+  return (
+    <>
+      <h2 class="place">{formatPlace(lon, lat)}</h2>
+      <Chips />
+      <div class="card series" aria-busy={series.value.kind === "loading"}>
+        <SeriesBody />
+      </div>
+      <ImageCard />
+    </>
+  );
+}
+
+function SeriesBody() {
+  const state = series.value;
+  if (state.kind === "failed") return <Failure status={state.status} message={state.message} />;
+  if (state.kind !== "ready") return <Loading />;
+  return state.samples.length === 0 ? <Outside /> : <Ready />;
+}
+
+function Loading() {
+  return (
+    <div class="loading" role="status">
+      <div class="pulse" />
+      {t.series.loading(t.indices[index.value].title)}
+    </div>
+  );
+}
+
+function Ready() {
+  const asTable = useSignal(false);
+  return (
+    <>
+      {asTable.value ? <Table /> : <Curve />}
+      {!asTable.value && <Key />}
+      <p class="summary" role="status">
+        {summary(samples.value, clearSamples.value)}
+      </p>
+      {!asTable.value && <p class="muted hint">{t.series.hint}</p>}
+      <Actions
+        asTable={asTable.value}
+        onTable={(shown) => {
+          asTable.value = shown;
+        }}
+      />
+    </>
+  );
+}
+
+function summary(all: readonly Sample[], clear: readonly Sample[]): string {
+  const sorted = clear.toSorted((a, b) => (a.value ?? 0) - (b.value ?? 0));
+  const [low, best] = [sorted[0], sorted.at(-1)];
+  if (!low || !best) return `${t.cloudy.title}. ${t.cloudy.detail(all.length)}`;
+  const text = (sample: Sample): [string, string] => [
+    formatDate(sample.time),
+    formatValue(sample.value ?? 0),
+  ];
+  return t.series.summary(...text(best), ...text(low), clear.length, all.length);
+}
+
+function Key() {
+  return (
+    <p class="key muted" aria-hidden="true">
+      <span class="key-dot" /> {t.series.keyClear} <span class="key-tick" /> {t.series.keyMasked}
+    </p>
+  );
+}
+
+interface ActionsProps {
+  readonly asTable: boolean;
+  readonly onTable: (shown: boolean) => void;
+}
+
+function Actions({ asTable, onTable }: ActionsProps) {
+  if (!place.value) return null;
+  return (
+    <div class="actions">
+      <a
+        class="button primary"
+        href={seriesUrl(place.value, index.value, "csv")}
+        download={`${index.value}_${place.value.lat}_${place.value.lon}.csv`}
+      >
+        {t.series.download}
+      </a>
+      <CopyLink />
+      <button type="button" class="button" aria-pressed={asTable} onClick={() => onTable(!asTable)}>
+        {t.series.table}
+      </button>
+    </div>
+  );
+}
+
+function CopyLink() {
+  const copied = useSignal(false);
+  if (!isSecureContext) return null;
+  const onClick = async (): Promise<void> => {
+    await navigator.clipboard.writeText(location.href);
+    copied.value = true;
+    setTimeout(() => {
+      copied.value = false;
+    }, 2000);
+  };
+  return (
+    <button type="button" class="button" onClick={onClick}>
+      <span aria-live="polite">{copied.value ? t.image.copied : t.series.copyLink}</span>
+    </button>
+  );
+}
+
+function Outside() {
+  const near = place.value ? nearestTile(place.value) : null;
+  return (
+    <div class="notice" role="status">
+      <h3>{t.outside.title}</h3>
+      <p>{near ? t.outside.nearest(near.code, near.km.toFixed(0)) : t.outside.hint}</p>
+      {near && (
+        <button type="button" class="button" onClick={() => pick(near.place.lon, near.place.lat)}>
+          {t.outside.go}
+        </button>
+      )}
+    </div>
+  );
+}
+
+function Failure({ status, message }: { readonly status: number; readonly message: string }) {
+  // The gateway speaks for a service that is away with 502, 503 or 504.
+  const away = status === 0 || (status >= 502 && status <= 504);
+  return (
+    <div class="notice" role="alert">
+      <h3>{away ? t.failure.network : t.failure.http}</h3>
+      <p>{away ? t.failure.networkHint : message}</p>
+      <button
+        type="button"
+        class="button primary"
+        onClick={() => {
+          attempt.value += 1;
+        }}
+      >
+        {t.failure.retry}
+      </button>
+    </div>
+  );
+}
