@@ -125,7 +125,7 @@ export const en = {
     sentinel: (years: string) => `Contains modified Copernicus Sentinel data ${years}`,
     base: "Natural Earth",
   },
-  links: { stac: "STAC API", docs: "API documentation", stacDocs: "STAC documentation" },
+  links: { stac: "Catalogue (STAC API)", raster: "Tiles and series API" },
   theme: { label: "Light or dark", auto: "As the system", light: "Light", dark: "Dark" },
 };
 

@@ -83,7 +83,7 @@ function Foot() {
       </p>
       <nav>
         <a href={links.stac}>{t.links.stac}</a>
-        <a href={links.docs}>{t.links.docs}</a>
+        <a href={links.raster}>{t.links.raster}</a>
       </nav>
       <label class="theme">
         {t.theme.label}{" "}
