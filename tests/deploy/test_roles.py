@@ -1,0 +1,156 @@
+"""The database roles, on a real server: the services read, ingestion writes, Airflow sees its own database."""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import postgres as pg  # deploy/local, which the root conftest puts on the path
+import psycopg
+import pytest
+
+from stac import catalog
+from stac.settings import Settings
+
+ROOT = Path(__file__).resolve().parents[2]
+LOGIN = {"sen2extract_reader": "r3ader", "sen2extract_writer": "wr1ter", "airflow": "a1rflow"}
+READER, WRITER, AIRFLOW = LOGIN
+ITEM = "S2A_MSIL2A_20250105T031121_N0511_R075_T48PWU_20250105T062233"
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[dict[str, str]]:
+    """A cluster of its own, since roles belong to the whole cluster: made by the script, migrated by our command."""
+    folder = Path(tempfile.mkdtemp(prefix="sen2extract-roles-"))
+    folder.chmod(0o755)  # user postgres has to get in when we are root
+    cluster = pg.Cluster(data=folder / "data", port=free_port(), user="postgres", password="0wner")
+    env = {"PGHOST": "127.0.0.1", "PGPORT": str(cluster.port), "PGUSER": "postgres", "PGPASSWORD": "0wner"}
+    cluster.create()
+    with (folder / "log").open("wb") as log:
+        process = cluster.start(log, fsync="off", synchronous_commit="off")
+    try:
+        wait_for(env)
+        pg.ensure_database(env, "sen2extract")
+        make_roles(env)
+        catalog.migrate(Settings(pg_dsn=pg.conninfo(env, "sen2extract")))
+        yield env
+    finally:
+        process.send_signal(pg.FAST_STOP)
+        process.wait(30)
+        shutil.rmtree(folder)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_for(env: dict[str, str]) -> None:
+    for _ in range(300):
+        if pg.answers(env):
+            return
+        time.sleep(0.1)
+    pytest.fail("PostgreSQL did not start")
+
+
+def make_roles(env: dict[str, str]) -> None:
+    """Run the script as the image's entry point does."""
+    given = {
+        "POSTGRES_USER": "postgres",
+        "POSTGRES_DB": "sen2extract",
+        "READER_PASSWORD": LOGIN[READER],
+        "WRITER_PASSWORD": LOGIN[WRITER],
+        "AIRFLOW_DB_PASSWORD": LOGIN[AIRFLOW],
+        "PATH": f"{pg.programs()}:{os.environ['PATH']}",
+    }
+    script = ROOT / "deploy" / "postgres" / "init-roles.sh"
+    done = subprocess.run([script], check=False, env=env | given, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def connect(server: dict[str, str], role: str, database: str = "sen2extract") -> psycopg.Connection:
+    address = pg.conninfo(server | {"PGUSER": role, "PGPASSWORD": LOGIN[role]}, database)
+    return psycopg.connect(address, options="-c search_path=pgstac,public")
+
+
+def item(collection: str) -> str:
+    point = {"type": "Point", "coordinates": [104.9, 11.5]}
+    return json.dumps(
+        {
+            "id": ITEM,
+            "type": "Feature",
+            "stac_version": "1.1.0",
+            "collection": collection,
+            "geometry": point,
+            "bbox": [104.9, 11.5, 104.9, 11.5],
+            "properties": {"datetime": "2025-01-05T03:11:21Z"},
+            "links": [],
+            "assets": {},
+        }
+    )
+
+
+def test_what_ingestion_writes_the_services_read_and_cannot_change(server):
+    with connect(server, WRITER) as connection:
+        connection.execute("SELECT upsert_item(%s)", (item("sentinel-2-l2a"),))
+    with connect(server, READER) as connection:
+        search = json.dumps({"collections": ["sentinel-2-l2a"]})
+        row = connection.execute("SELECT search(%s)", (search,)).fetchone()
+        assert [feature["id"] for feature in row[0]["features"]] == [ITEM]
+    for statement in ("SELECT delete_item(%s)", "DELETE FROM items WHERE id = %s"):
+        with connect(server, READER) as connection, pytest.raises(psycopg.errors.InsufficientPrivilege):
+            connection.execute(statement, (ITEM,))
+
+
+def test_the_tiler_may_register_a_search(server):
+    with connect(server, READER) as connection:
+        row = connection.execute(
+            "SELECT hash FROM search_query(%s)", ('{"collections": ["sentinel-2-l2a"]}',)
+        ).fetchone()
+    assert len(row[0]) == 32
+
+
+def test_our_own_tables_can_be_read_by_the_services_and_written_by_ingestion(server):
+    tables = "SELECT tablename FROM pg_tables WHERE schemaname = 'sen2extract'"
+    with psycopg.connect(pg.conninfo(server, "sen2extract")) as connection:
+        names = [name for (name,) in connection.execute(tables)]
+        rights = "SELECT has_table_privilege(%s, %s, %s)"
+        assert names
+        for name in names:
+            if "version" in name or "migration" in name:
+                continue  # the migration tool's own record: only `migrate` writes it
+            for role, right, expected in [
+                (READER, "SELECT", True),
+                (READER, "INSERT, UPDATE, DELETE", False),
+                (WRITER, "SELECT", True),
+                (WRITER, "INSERT", True),
+                (WRITER, "UPDATE", True),
+                (WRITER, "DELETE", True),
+            ]:
+                found = connection.execute(rights, (role, f"sen2extract.{name}", right)).fetchone()
+                assert found == (expected,), f"{role} {right} on {name}"
+
+
+@pytest.mark.parametrize("role", [READER, WRITER])
+def test_only_migrations_change_the_schema(server, role):
+    for schema in ("sen2extract", "public"):
+        with connect(server, role) as connection, pytest.raises(psycopg.errors.InsufficientPrivilege):
+            connection.execute(f"CREATE TABLE {schema}.stray (id int)")
+
+
+@pytest.mark.parametrize(("role", "database"), [(READER, "airflow"), (WRITER, "airflow"), (AIRFLOW, "sen2extract")])
+def test_nobody_enters_the_other_database(server, role, database):
+    with pytest.raises(psycopg.OperationalError, match="CONNECT privilege"):
+        connect(server, role, database)
+
+
+def test_airflow_owns_its_database(server):
+    with connect(server, AIRFLOW, "airflow") as connection:
+        connection.execute("CREATE TABLE public.dag (id int)")
+        assert connection.execute("SELECT count(*) FROM public.dag").fetchone() == (0,)
