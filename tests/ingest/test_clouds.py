@@ -13,12 +13,10 @@ SCENES = ("S2A_33TWM_20230818_0_L2A", "S2B_33TWM_20230813_0_L2A")
 
 
 def element_array(element: tuple[int, ...]) -> np.ndarray:
-    reach = len(element) // 2
     width = max(element)
     out = np.zeros((len(element), 2 * width + 1), dtype=bool)
     for row, half in enumerate(element):
         out[row, width - half : width + half + 1] = True
-    assert reach == len(element) // 2
     return out
 
 
@@ -51,10 +49,8 @@ def by_name(name: str, classes: np.ndarray, probability: np.ndarray) -> np.ndarr
         return cm003(probability, int(match[1]), int(match[2]))
     match = re.fullmatch(r"CM004-CSH(\d)-CMP(\d)-CHP(\d)-TCI(\d)-ITER(\d+)", name)
     assert match is not None
-    flags = match.groups()[:4]
-    return cm004(
-        classes, [value for value, flag in zip((3, 8, 9, 10), flags, strict=True) if flag == "1"], int(match[5])
-    )
+    flags = zip((3, 8, 9, 10), match.groups()[:4], strict=True)
+    return cm004(classes, [value for value, flag in flags if flag == "1"], int(match[5]))
 
 
 def read(path: Path) -> np.ndarray:
