@@ -1,0 +1,43 @@
+"""Readers of Sentinel-2 products, whatever their format, behind the protocol `Product`."""
+
+from pathlib import Path
+from typing import Literal
+
+from ingest.errors import InvalidProductError
+from ingest.products.base import Document, Product, Raster
+from ingest.products.earth_search import open_earth_search
+from ingest.products.safe import open_safe
+
+__all__ = ["Document", "Product", "Raster", "open_product"]
+
+
+def open_product(
+    source: str, *, kind: Literal["auto", "safe", "earth-search"] = "auto", assets: frozenset[str] | None = None
+) -> Product:
+    """Open a product and check its inventory; the content decides the format, not the extension.
+
+    `source` is a SAFE folder or zip, or an Earth Search item (JSON) with its images beside it or remote. `assets`
+    restricts the images that must be there and are offered. Nothing stays open: there is nothing to close.
+
+    Raises `InvalidProductError` where the product is broken or no Sentinel-2 product, `MissingImageError` where it is
+    incomplete, `StoreError` where a remote image cannot be reached now.
+    """
+    path = Path(source)
+    if not path.exists():
+        raise InvalidProductError(f"{source}: there is no such file or folder")
+    if (kind if kind != "auto" else _kind(path)) == "safe":
+        return open_safe(path, assets)
+    return open_earth_search(path, assets)
+
+
+def _kind(path: Path) -> Literal["safe", "earth-search"]:
+    if path.is_dir():
+        return "safe"
+    with path.open("rb") as stream:
+        start = stream.read(64)
+    if start.startswith(b"PK"):
+        return "safe"
+    if start.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{"):
+        return "earth-search"
+    what = "an empty file" if not start else f"it begins with {start[:8].hex(' ')}"
+    raise InvalidProductError(f"{path}: neither a SAFE folder or zip nor an Earth Search item: {what}")

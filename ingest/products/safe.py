@@ -1,0 +1,167 @@
+"""SAFE products of level 1C and 2A, in a folder or a zip: which images there are, and reading them."""
+
+import hashlib
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import cast
+
+from ingest.errors import InvalidProductError, MissingImageError
+from ingest.products.archive import Archive, open_folder, open_zip, product_metadata
+from ingest.products.base import Document, Raster
+from ingest.products.images import Extent, check_extent, decode, required_images
+from ingest.products.metadata import SIZE_LIMIT, Metadata
+from ingest.products.safe_metadata import read_metadata
+from stac.bands import BANDS, LAYERS, Level, bands_of, layers_of
+from stac.scene import Radiometry, Scene
+
+_GRANULE = re.compile(r"GRANULE/([^/]+)/MTD_TL\.xml", re.IGNORECASE)
+_IMAGE = re.compile(r"(?:^|_)(B\d\d|B8A|SCL|AOT|WVP|TCI)(?:_(10|20|60)m)?\.(?:jp2|tiff?)", re.IGNORECASE)
+_PROBABILITY = re.compile(r"(?:MSK_(CLD|SNW)PRB|\w+_(CLD|SNW))_20m\.(?:jp2|tiff?)", re.IGNORECASE)
+_RESOLUTIONS: Mapping[str, tuple[int, ...]] = {"AOT": (20, 10, 60), "WVP": (20, 10, 60)}
+"""Where an image may be taken from, best first; the others come in their native resolution only."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SafeProduct:
+    """A SAFE product that holds everything it should; `files` are the images' names in the archive."""
+
+    scene: Scene
+    images: Mapping[str, Radiometry]
+    documents: Sequence[Document]
+    archive: Archive
+    files: Mapping[str, str]
+    extent: Extent
+
+    def read(self, image: str) -> Raster:
+        """Decode an image whole and check its place; raises `InvalidProductError` naming the file."""
+        member = self.files[image]
+        label = f"{self.archive.source}: {member}"
+        raster = decode(self.archive.payload(member), image, label)
+        check_extent(raster.grid, self.extent, label)
+        return raster
+
+
+def open_safe(path: Path, assets: frozenset[str] | None = None) -> SafeProduct:
+    """Open a SAFE folder or zip and check its inventory.
+
+    `assets` restricts the images that must be there and are offered. Raises `InvalidProductError`, or
+    `MissingImageError` naming every missing image.
+    """
+    archive = open_folder(path) if path.is_dir() else open_zip(path)
+    product_file = product_metadata(archive)
+    granule_file = _granule_metadata(archive)
+    product, granule = (_document(archive, name) for name in (product_file, granule_file))
+    manifest = _document(archive, "manifest.safe") if "manifest.safe" in archive.members else None
+    metadata = read_metadata(
+        Metadata(product, f"{archive.source}: {product_file}"),
+        Metadata(granule, f"{archive.source}: {granule_file}"),
+        folder=archive.name,
+        fingerprint=_fingerprint(archive, product, manifest or b""),
+    )
+    level = cast("Level", metadata.scene.name.level)
+    folder = PurePosixPath(granule_file).parent.as_posix()
+    files = _choose(find_images(archive.members, folder, level), level, assets, f"{archive.source}: {folder}/IMG_DATA")
+    _check_sizes(archive, files)
+    return SafeProduct(
+        scene=metadata.scene,
+        images={name: metadata.radiometry[name] for name in files},
+        documents=_documents({"product_metadata": (product_file, product), "granule_metadata": (granule_file, granule)})
+        + (_documents({"safe_manifest": ("manifest.safe", manifest)}) if manifest else ()),
+        archive=archive,
+        files=files,
+        extent=metadata.extent,
+    )
+
+
+def find_images(members: Iterable[str], granule: str, level: Level) -> dict[str, str]:
+    """The file of each image in a granule's folder, at its native resolution."""
+    found: dict[tuple[str, int | None], str] = {}
+    for member in members:
+        key = _image_key(member, granule)
+        if key is None:
+            continue
+        if key in found:
+            raise InvalidProductError(f"{key[0]} comes twice: {found[key]} and {member}; remove one")
+        found[key] = member
+    names = [band.name for band in bands_of(level)] + [layer.name for layer in layers_of(level)]
+    files: dict[str, str] = {}
+    for name in names:
+        gsd = BANDS[name].gsd if name in BANDS else LAYERS[name].gsd
+        for resolution in (*_RESOLUTIONS.get(name, (gsd,)), *((None,) if level == "L1C" else ())):
+            if (name, resolution) in found:
+                files[name] = found[name, resolution]
+                break
+    return files
+
+
+def _image_key(member: str, granule: str) -> tuple[str, int | None] | None:
+    """Image and resolution (None where the name has none) of a granule's file; None for any other file."""
+    folder, _, file = member.rpartition("/")
+    if folder.startswith(f"{granule}/IMG_DATA") and (match := _IMAGE.search(file)) and match.end() == len(file):
+        return match[1].upper(), int(match[2]) if match[2] else None
+    if folder == f"{granule}/QI_DATA" and (match := _PROBABILITY.fullmatch(file)):
+        return f"{(match[1] or match[2]).upper()}PRB", 20
+    return None
+
+
+def _choose(files: Mapping[str, str], level: Level, assets: frozenset[str] | None, where: str) -> dict[str, str]:
+    """The images to offer: all found, or those asked for; what should be there and is not raises."""
+    wanted = required_images(level) if assets is None else assets
+    if missing := sorted(wanted - files.keys()):
+        looked = ", ".join(f"{name} ({_expected_file(name, level)})" for name in missing)
+        raise MissingImageError(
+            f"{where}: {len(missing)} images missing: {looked}; fetch the product again or restrict it with --assets"
+        )
+    return {name: file for name, file in files.items() if assets is None or name in assets}
+
+
+def _expected_file(name: str, level: Level) -> str:
+    if name in ("CLDPRB", "SNWPRB"):
+        return f"QI_DATA/MSK_{name}_20m.jp2"
+    gsd = BANDS[name].gsd if name in BANDS else LAYERS[name].gsd if name in LAYERS else None
+    return f"*_{name}.jp2" if level == "L1C" or gsd is None else f"R{gsd}m/*_{name}_{gsd}m.jp2"
+
+
+def _granule_metadata(archive: Archive) -> str:
+    found = [name for name in archive.members if _GRANULE.fullmatch(name)]
+    if not found:
+        raise InvalidProductError(f"{archive.source}: no GRANULE/*/MTD_TL.xml: the product holds no granule")
+    if len(found) > 1:
+        raise InvalidProductError(f"{archive.source}: {len(found)} granules, one expected: {', '.join(found)}")
+    images = PurePosixPath(found[0]).parent.as_posix() + "/IMG_DATA/"
+    for name in archive.members:
+        second_metadata = name.upper().endswith("MTD_TL.XML") and name != found[0]
+        if second_metadata or ("/IMG_DATA/" in f"/{name.removeprefix(images)}"):
+            raise InvalidProductError(f"{archive.source}: a second granule tree at {name}; remove the duplicate")
+    return found[0]
+
+
+def _document(archive: Archive, name: str) -> bytes:
+    size = archive.members[name].size
+    if not 0 < size <= SIZE_LIMIT:
+        raise InvalidProductError(f"{archive.source}: {name}: {size} bytes is no size for a metadata file")
+    return archive.read(name)
+
+
+def _documents(files: Mapping[str, tuple[str, bytes]]) -> tuple[Document, ...]:
+    return tuple(
+        Document(name=name, filename=PurePosixPath(path).name, media_type="application/xml", content=content)
+        for name, (path, content) in files.items()
+    )
+
+
+def _check_sizes(archive: Archive, files: Mapping[str, str]) -> None:
+    if empty := [f"{name} ({file})" for name, file in files.items() if archive.members[file].size == 0]:
+        raise InvalidProductError(f"{archive.source}: empty files: {', '.join(empty)}; fetch the product again")
+
+
+def _fingerprint(archive: Archive, *documents: bytes) -> str:
+    """SHA-256 over the inventory (name, size, CRC where known) and the product-level documents."""
+    digest = hashlib.sha256()
+    for name, member in sorted(archive.members.items()):
+        digest.update(f"{name}\0{member.size}\0{'' if member.crc is None else member.crc}\n".encode())
+    for document in documents:
+        digest.update(document)
+    return digest.hexdigest()
