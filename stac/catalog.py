@@ -1,0 +1,250 @@
+"""pgSTAC for writers: make ready, publish, supersede, remove, read back.
+
+Writers need the role `pgstac_ingest`; `migrate` needs `pgstac_admin` (see `stac.prepare`).
+
+Locks, always taken in this order, so that writers neither deadlock nor lose rows: first that of the catalogue's layout
+(shared; exclusive where a new yearly partition has to be made, because that locks pgSTAC's table of items), then one
+per collection in the order of names. All are advisory, end with the transaction, and do not hinder readers.
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pystac
+from psycopg.types.json import Jsonb
+
+from stac.collections import EVERYWHERE, INDICES, L2A
+from stac.database import Connection, connect, transaction
+from stac.errors import CatalogError
+from stac.items import timestamp
+from stac.naming import ProductName
+from stac.prepare import migrate
+from stac.settings import Settings
+from stac.supersede import mark_superseded
+
+__all__ = ["find_ids", "get_item", "migrate", "publish", "refresh_extents", "remove", "underived"]
+
+type Item = dict[str, Any]
+type Key = tuple[str, str]
+"""Collection and item id."""
+
+_LOCKS = 0x53324550  # the number space of our advisory locks: "S2EP"
+_LAYOUT = 0
+# Sensing time of a tile against the start of its datatake: a datatake lasts half an hour at most.
+_DATATAKE = timedelta(hours=2)
+_OWN_DATES = ("created", "updated")
+_DECIMALS = 9
+
+
+def publish(items: Sequence[pystac.Item | Item], settings: Settings, connection: Connection | None = None) -> None:
+    """Write `items` (a scene and its index product, say) in one transaction: all of them or none.
+
+    An item that is there already is replaced; if nothing of it changed it is left untouched, `updated` included. Older
+    products of the same acquisition become `deprecated`, also when they come after the newer one. With `connection`
+    the caller's transaction is used and the caller commits; publish once per transaction. Raises `CatalogError`.
+    """
+    incoming = {_key(document): document for document in map(_document, items)}
+    if not incoming:
+        return
+    what = f"cannot publish {_names(incoming)}"
+    with transaction(settings, connection, what) as tx:
+        _lock(tx, [(key[0], document["properties"]["datetime"]) for key, document in incoming.items()])
+        stored = _siblings(tx, incoming)
+        _write(tx, stored, {**stored, **incoming}, settings)
+        missing = set(incoming) - _present(tx, incoming)
+        if missing:
+            raise CatalogError(f"{what}: the catalogue lost {_names(missing)}")
+
+
+def remove(items: Iterable[Key], settings: Settings, connection: Connection | None = None) -> int:
+    """Take items (collection, id) out; returns how many were there. What they superseded counts again."""
+    keys = set(items)
+    with transaction(settings, connection, f"cannot remove {_names(keys)}") as tx:
+        _lock(tx, [(collection, None) for collection, _ in keys])
+        stored = _siblings(tx, keys)
+        gone = keys & set(stored)
+        for collection, item_id in sorted(gone):
+            tx.execute("DELETE FROM pgstac.items WHERE collection = %s AND id = %s", (collection, item_id))
+        left = {key: item for key, item in stored.items() if key not in gone}
+        _write(tx, left, left, settings)
+        _set_extents(tx)
+    return len(gone)
+
+
+def get_item(settings: Settings, collection: str, item_id: str) -> Item | None:
+    """The item as the STAC API serves it, but for the links that the API adds."""
+    with connect(settings) as connection:
+        row = connection.execute("SELECT pgstac.get_item(%s, %s)", (item_id, collection)).fetchone()
+    return row[0] if row else None
+
+
+def find_ids(
+    settings: Settings,
+    collection: str,
+    *,
+    tile: str | None = None,
+    start: datetime | None = None,
+    end: datetime | None = None,
+) -> list[str]:
+    """Ids in a collection, sorted; of one tile (`48PWU`), and sensed from `start` on and before `end`, if given."""
+    with connect(settings) as connection:
+        rows = connection.execute(
+            "SELECT id FROM pgstac.items WHERE collection = %(collection)s "
+            "AND (%(code)s::text IS NULL OR pgstac.to_text(content->'properties'->'grid:code') = %(code)s) "
+            "AND (%(start)s::timestamptz IS NULL OR datetime >= %(start)s) "
+            "AND (%(end)s::timestamptz IS NULL OR datetime < %(end)s) ORDER BY id",
+            {"collection": collection, "code": f"MGRS-{tile}" if tile else None, "start": start, "end": end},
+        ).fetchall()
+    return [row[0] for row in rows]
+
+
+def underived(settings: Settings) -> list[str]:
+    """Ids of the L2A items in use (not superseded) that have no index product, sorted."""
+    with connect(settings) as connection:
+        rows = connection.execute(
+            "SELECT id FROM pgstac.items AS scene WHERE collection = %s "
+            "AND (content->'properties'->'deprecated') IS DISTINCT FROM 'true'::jsonb AND NOT EXISTS "
+            "(SELECT FROM pgstac.items WHERE collection = %s AND id = scene.id) ORDER BY id",
+            (L2A, INDICES),
+        ).fetchall()
+    return [row[0] for row in rows]
+
+
+def refresh_extents(settings: Settings) -> None:
+    """Set the extents of all collections by their items. `publish` and `remove` keep them true; this repairs them."""
+    with connect(settings) as connection:
+        _set_extents(connection)
+
+
+def _document(item: pystac.Item | Item) -> Item:
+    if isinstance(item, pystac.Item):
+        item = item.to_dict(include_self_link=False, transform_hrefs=False)
+    document: Item = json.loads(json.dumps(item))
+    return document
+
+
+def _key(document: Item) -> Key:
+    return document["collection"], document["id"]
+
+
+def _names(keys: Iterable[Key]) -> str:
+    return ", ".join("/".join(key) for key in sorted(keys))
+
+
+def _lock(tx: Connection, writes: Iterable[tuple[str, str | None]]) -> None:
+    """Take the locks for writing to collections, at the datetimes given, and make the partitions that are missing."""
+    writes = sorted(set(writes), key=str)
+    moments = [(collection, moment) for collection, moment in writes if moment is not None]
+    if _without_partition(tx, moments):
+        tx.execute("SELECT pg_advisory_xact_lock(%s, %s)", (_LOCKS, _LAYOUT))
+        for collection, moment in _without_partition(tx, moments):
+            _make_partition(tx, collection, moment)
+    else:
+        tx.execute("SELECT pg_advisory_xact_lock_shared(%s, %s)", (_LOCKS, _LAYOUT))
+    for collection in sorted({collection for collection, _ in writes}):
+        tx.execute("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", (_LOCKS, collection))
+
+
+def _without_partition(tx: Connection, moments: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    rows = tx.execute(
+        "SELECT w.collection, w.moment FROM unnest(%s::text[], %s::text[]) AS w (collection, moment) WHERE NOT EXISTS "
+        "(SELECT FROM pgstac.partition_stats AS p WHERE p.collection = w.collection "
+        "AND p.partition_dtrange @> w.moment::timestamptz) ORDER BY 1, 2",
+        ([collection for collection, _ in moments], [moment for _, moment in moments]),
+    ).fetchall()
+    return [(row[0], row[1]) for row in rows]
+
+
+def _make_partition(tx: Connection, collection: str, moment: str) -> None:
+    """Make the partition for `moment` with constraints as wide as it is.
+
+    pgSTAC would make it as narrow as its first item and widen it with later ones, each time locking out readers.
+    """
+    tx.execute(
+        "SELECT pgstac.check_partition(%(collection)s, partition_range, partition_range) "
+        "FROM pgstac.partition_name(%(collection)s, %(moment)s::timestamptz)",
+        {"collection": collection, "moment": moment},
+    )
+
+
+def _siblings(tx: Connection, keys: Iterable[Key]) -> dict[Key, Item]:
+    """The stored items of the acquisitions to which `keys` belong, those of `keys` included."""
+    found: dict[Key, Item] = {}
+    for collection, name in {(collection, _datatake_and_tile(item_id)) for collection, item_id in keys}:
+        pattern, start = name
+        rows = tx.execute(
+            "SELECT id, pgstac.get_item(id, collection) FROM pgstac.items "
+            "WHERE collection = %s AND datetime BETWEEN %s AND %s AND id LIKE %s",
+            (collection, start - _DATATAKE, start + _DATATAKE, pattern),
+        ).fetchall()
+        found |= {(collection, item_id): item for item_id, item in rows}
+    return found
+
+
+def _datatake_and_tile(item_id: str) -> tuple[str, datetime]:
+    name = ProductName.parse(item_id)
+    pattern = f"{name.unit}_MSI{name.level}_{name.datatake_start:%Y%m%dT%H%M%S}_N%_T{name.tile}_%"
+    return pattern, name.datatake_start
+
+
+def _write(tx: Connection, stored: Mapping[Key, Item], wanted: Mapping[Key, Item], settings: Settings) -> None:
+    """Write what differs between `stored` and `wanted` once it is settled which product of an acquisition counts."""
+    now = timestamp(datetime.now(UTC).replace(microsecond=0))
+    changed = []
+    for item in mark_superseded(wanted.values(), settings):
+        before = stored.get(_key(item))
+        if before is None or _comparable(before) != _comparable(item):
+            created = before["properties"].get("created", now) if before else now
+            item["properties"] |= {"created": created, "updated": now}
+            changed.append(item)
+    if changed:
+        tx.execute("SELECT pgstac.upsert_items(%s)", (Jsonb(changed),))
+
+
+def _comparable(item: Item) -> Item:
+    """The item without the dates of its record, coordinates as exact as PostGIS gives them back."""
+    properties = {key: value for key, value in item["properties"].items() if key not in _OWN_DATES}
+    return item | {"properties": properties, "geometry": _rounded(item["geometry"])}
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, float):
+        return round(value, _DECIMALS)
+    if isinstance(value, list):
+        return [_rounded(part) for part in value]
+    if isinstance(value, dict):
+        return {key: _rounded(part) for key, part in value.items()}
+    return value
+
+
+def _present(tx: Connection, keys: Iterable[Key]) -> set[Key]:
+    by_collection: defaultdict[str, list[str]] = defaultdict(list)
+    for collection, item_id in keys:
+        by_collection[collection].append(item_id)
+    found: set[Key] = set()
+    for collection, ids in by_collection.items():
+        rows = tx.execute("SELECT id FROM pgstac.items WHERE collection = %s AND id = ANY(%s)", (collection, ids))
+        found |= {(collection, row[0]) for row in rows}
+    return found
+
+
+def _set_extents(tx: Connection) -> None:
+    # pgSTAC keeps the last outline of a partition that has become empty, and writes JSON null for no extent.
+    tx.execute("UPDATE pgstac.partition_stats SET spatial = NULL WHERE lower_inf(dtrange) AND upper_inf(dtrange)")
+    tx.execute(
+        "UPDATE pgstac.collections SET content = jsonb_set(content, '{extent}', w.extent) FROM ("
+        " SELECT c.id, coalesce(s.extent, %s) AS extent FROM pgstac.collections AS c LEFT JOIN ("
+        "  SELECT collection, jsonb_build_object("
+        "   'spatial', jsonb_build_object('bbox', jsonb_build_array(jsonb_build_array("
+        "    st_xmin(st_extent(spatial)), st_ymin(st_extent(spatial)),"
+        "    st_xmax(st_extent(spatial)), st_ymax(st_extent(spatial))))),"
+        "   'temporal', jsonb_build_object('interval', jsonb_build_array(jsonb_build_array("
+        "    min(lower(dtrange)), max(upper(edtrange)))))) AS extent"
+        "  FROM pgstac.partition_stats WHERE spatial IS NOT NULL GROUP BY collection"
+        " ) AS s ON s.collection = c.id"
+        ") AS w WHERE w.id = collections.id AND content->'extent' IS DISTINCT FROM w.extent",
+        (Jsonb(EVERYWHERE),),
+    )

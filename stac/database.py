@@ -1,0 +1,40 @@
+"""Connections to the catalogue's database."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from typing import Any
+
+import psycopg
+
+from stac.errors import CatalogError
+from stac.settings import Settings
+
+type Connection = psycopg.Connection[tuple[Any, ...]]
+
+PGSTAC_PATH = "pgstac,public"
+
+
+@contextmanager
+def connect(settings: Settings) -> Iterator[Connection]:
+    """A connection that commits when the block ends and rolls back when it raises; pgSTAC's names need no schema."""
+    with psycopg.connect(settings.pg_dsn, application_name="sen2extract") as connection:
+        connection.execute("SELECT set_config('search_path', %s, false)", (PGSTAC_PATH,))
+        connection.execute("SET TIME ZONE 'UTC'")
+        connection.commit()
+        yield connection
+
+
+@contextmanager
+def transaction(settings: Settings, connection: Connection | None, what: str) -> Iterator[Connection]:
+    """A transaction: on `connection` if one is given (then the caller commits), else on one of its own.
+
+    Errors of the database become `CatalogError`, which names `what`.
+    """
+    try:
+        with (
+            nullcontext(connection) if connection else connect(settings) as open_connection,
+            open_connection.transaction(),
+        ):
+            yield open_connection
+    except psycopg.Error as error:
+        raise CatalogError(f"{what}: the catalogue refused: {error.diag.message_primary or error}") from error

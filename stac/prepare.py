@@ -1,0 +1,106 @@
+"""Make a database ready: pgSTAC at the version that is installed here, its settings, our collections and queryables."""
+
+import json
+from typing import Any
+
+import psycopg
+from psycopg.types.json import Jsonb
+from pypgstac.db import PgstacDB
+from pypgstac.migrate import Migrate
+from pypgstac.version import __version__ as pgstac_version
+
+from stac.collections import EVERYWHERE, collections
+from stac.database import Connection, connect
+from stac.errors import CatalogError
+from stac.queryables import INDEXED, QUERYABLES
+from stac.settings import Settings
+
+PGSTAC_SETTINGS = {
+    # Exact counts (`numberMatched`) unless a search is huge, and never yesterday's.
+    "context": "auto",
+    "context_stats_ttl": "0 seconds",
+    "update_collection_extent": "true",
+    # A property that no queryable names is refused.
+    "additional_properties": "false",
+}
+_MIGRATION_LOCK = 0x53324558  # any number, the same in every process: "S2EX"
+
+
+def migrate(settings: Settings) -> None:
+    """Bring the database to where this version needs it. Again is quick and changes nothing; two at once take turns.
+
+    The role must be able to create extensions and roles the first time (a superuser, or the owner of a database whose
+    extensions are there). pgSTAC makes three roles: the STAC API and the tiler need `pgstac_read`, ingestion needs
+    `pgstac_ingest`, migration needs `pgstac_admin`. Raises `CatalogError`.
+    """
+    try:
+        with connect(settings) as connection:
+            connection.autocommit = True
+            connection.execute("SELECT pg_advisory_lock(%s)", (_MIGRATION_LOCK,))
+            if _installed_version(connection) != pgstac_version:
+                _migrate_pgstac(settings)
+            with connection.transaction():
+                _write_settings(connection)
+                _write_collections(connection, settings)
+                _write_queryables(connection)
+    except psycopg.Error as error:
+        raise CatalogError(f"cannot make the database ready: {error.diag.message_primary or error}") from error
+
+
+def _installed_version(connection: Connection) -> str | None:
+    row = connection.execute("SELECT to_regprocedure('pgstac.get_version()') IS NOT NULL").fetchone()
+    if row is None or not row[0]:
+        return None
+    version = connection.execute("SELECT pgstac.get_version()").fetchone()
+    return version[0] if version else None
+
+
+def _migrate_pgstac(settings: Settings) -> None:
+    database = PgstacDB(dsn=settings.pg_dsn)
+    try:
+        Migrate(database).run_migration()
+    finally:
+        database.disconnect()
+        database.close()
+
+
+def _write_settings(connection: Connection) -> None:
+    for name, value in PGSTAC_SETTINGS.items():
+        connection.execute(
+            "INSERT INTO pgstac.pgstac_settings (name, value) VALUES (%s, %s) ON CONFLICT (name) DO UPDATE "
+            "SET value = excluded.value WHERE pgstac_settings.value IS DISTINCT FROM excluded.value",
+            (name, value),
+        )
+
+
+def _write_collections(connection: Connection, settings: Settings) -> None:
+    for collection in collections(settings):
+        wanted = json.loads(json.dumps(collection.to_dict(include_self_link=False, transform_hrefs=False)))
+        stored = _stored_collection(connection, collection.id)
+        if stored is None:
+            connection.execute("SELECT pgstac.create_collection(%s)", (Jsonb(wanted),))
+            # A year of a country is some thousand items: large enough to be worth a table, small enough to scan.
+            connection.execute("UPDATE pgstac.collections SET partition_trunc = 'year' WHERE id = %s", (collection.id,))
+            continue
+        wanted["extent"] = stored.get("extent") or EVERYWHERE
+        if wanted != stored:
+            connection.execute("SELECT pgstac.update_collection(%s)", (Jsonb(wanted),))
+
+
+def _stored_collection(connection: Connection, collection_id: str) -> dict[str, Any] | None:
+    row = connection.execute("SELECT content FROM pgstac.collections WHERE id = %s", (collection_id,)).fetchone()
+    return row[0] if row else None
+
+
+def _write_queryables(connection: Connection) -> None:
+    rows = connection.execute(
+        "SELECT name, definition, property_index_type FROM pgstac.queryables "
+        "WHERE collection_ids IS NULL AND pgstac.queryable_column(name) IS NULL"
+    ).fetchall()
+    stored = {name: (definition, index) for name, definition, index in rows}
+    wanted = {name: (definition, "BTREE" if name in INDEXED else None) for name, definition in QUERYABLES.items()}
+    if stored != wanted:
+        connection.execute(
+            "SELECT pgstac.upsert_queryables(%s, NULL, %s, true)",
+            (Jsonb({"properties": QUERYABLES}), list(INDEXED)),
+        )

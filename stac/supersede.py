@@ -1,0 +1,70 @@
+"""Which product of an acquisition counts: the highest baseline; the older ones stay, marked. Pure functions."""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from copy import deepcopy
+from itertools import pairwise
+from typing import Any
+
+from stac.collections import item_href
+from stac.naming import Baseline, ProductName
+from stac.settings import Settings
+
+type Item = dict[str, Any]
+type AcquisitionKey = tuple[str, ...]
+
+_SENSING_START = re.compile(r"_S(\d{8}T\d{6})_N")
+_VERSION_RELS = frozenset({"successor-version", "predecessor-version", "latest-version"})
+
+
+def acquisition_key(item: Mapping[str, Any]) -> AcquisitionKey:
+    """What products of one acquisition share: collection, platform, datatake start, tile, start of the datastrip.
+
+    Two datastrips of one datatake complement each other, so that they are two acquisitions. The datastrip's id ends in
+    `_S<sensing start>_N<baseline>`. Raises `NameFormatError` for an id that is no product name.
+    """
+    name = ProductName.parse(item["id"])
+    start = _SENSING_START.search(item["properties"].get("s2:datastrip_id", ""))
+    datatake = f"{name.datatake_start:%Y%m%dT%H%M%S}"
+    return item["collection"], name.unit, datatake, str(name.tile), start[1] if start else ""
+
+
+def rank(item: Mapping[str, Any]) -> tuple[Baseline, str, str]:
+    """Order of products of one acquisition: baseline as numbers, then date of generation, then name."""
+    name = ProductName.parse(item["id"])
+    return name.baseline, item["properties"].get("s2:generation_time", ""), item["id"]
+
+
+def mark_superseded(items: Iterable[Item], settings: Settings) -> list[Item]:
+    """Copies of `items`, which are all products of their acquisitions, with `deprecated` and version links set right.
+
+    The highest of each acquisition carries no `deprecated`; every other is `deprecated: true` and links to its
+    successor and to the latest. Marks of an earlier state are removed.
+    """
+    groups: defaultdict[AcquisitionKey, list[Item]] = defaultdict(list)
+    for item in items:
+        groups[acquisition_key(item)].append(item)
+    return [marked for group in groups.values() for marked in _mark_group(sorted(group, key=rank), settings)]
+
+
+def _mark_group(ordered: list[Item], settings: Settings) -> list[Item]:
+    marked = [_unmarked(item) for item in ordered]
+    for older, newer in pairwise(marked):
+        older["properties"]["deprecated"] = True
+        older["links"].append(_link("successor-version", newer, settings))
+        older["links"].append(_link("latest-version", marked[-1], settings))
+        newer["links"].append(_link("predecessor-version", older, settings))
+    return marked
+
+
+def _unmarked(item: Item) -> Item:
+    copy = deepcopy(item)
+    copy["properties"].pop("deprecated", None)
+    copy["links"] = [link for link in copy.get("links", []) if link["rel"] not in _VERSION_RELS]
+    return copy
+
+
+def _link(rel: str, item: Item, settings: Settings) -> dict[str, str]:
+    href = item_href(settings, item["collection"], item["id"])
+    return {"rel": rel, "href": href, "type": "application/geo+json"}
