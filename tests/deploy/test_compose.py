@@ -1,5 +1,6 @@
 """`deploy/compose.yaml`: valid by the specification, and the rules that a production file has to keep."""
 
+import importlib
 import json
 import re
 import shutil
@@ -9,7 +10,10 @@ from pathlib import Path
 
 import compose_spec
 import pytest
+import typer
 import yaml
+
+from ingest.cli import app
 
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"
@@ -135,3 +139,14 @@ def test_named_volumes_are_declared_and_used(compose, services):
     mounted = [item for service in services.values() for item in service.get("volumes", []) if isinstance(item, str)]
     used = {item.split(":")[0] for item in mounted if not item.startswith("./")}
     assert used == set(compose["volumes"])
+
+
+def test_the_commands_of_our_images_exist(services):
+    commands = [service["command"] for service in services.values() if service["image"].startswith("sen2extract-s")]
+    ours = {command[1] for command in commands if command[0] == "sen2extract"}
+    assert ours <= set(typer.main.get_command(app).commands)
+    factories = [command[1] for command in commands if command[0] == "uvicorn"]
+    assert len(factories) == 2
+    for factory in factories:
+        module, name = factory.split(":")
+        assert callable(getattr(importlib.import_module(module), name))
