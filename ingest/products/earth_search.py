@@ -102,7 +102,7 @@ def _place(href: str, item: Path) -> Path | str:
 def _choose(
     listed: Mapping[str, Path | str], assets: frozenset[str] | None, item: Path, level: Level
 ) -> dict[str, Path | str]:
-    """The images to offer: what must be there, and of the others those that are; without `assets` all that are listed."""
+    """The images to offer: those that must be there, and of the others those that are."""
     present = {name: place for name, place in listed.items() if isinstance(place, str) or place.is_file()}
     wanted = {name: place for name, place in present.items() if assets is None or name in assets}
     faults = remote_faults({name: place for name, place in wanted.items() if isinstance(place, str)})

@@ -43,7 +43,10 @@ def is_absent(fault: str) -> bool:
 
 
 def read_remote(address: str, image: str, label: str) -> Raster:
-    """Decode a remote image whole; raises `StoreError` where its server fails, `InvalidProductError` for another image."""
+    """Decode a remote image whole.
+
+    Raises `StoreError` where its server fails, `InvalidProductError` where it is another image.
+    """
     try:
         with _open(address) as dataset:
             return read_dataset(dataset, image, label)

@@ -74,14 +74,12 @@ def read_extent(granule: Metadata) -> Extent:
     code = granule.need("HORIZONTAL_CS_CODE")
     if not (match := re.fullmatch(r"EPSG:(\d{4,5})", code, re.IGNORECASE)):
         raise InvalidProductError(f"{granule.label}: HORIZONTAL_CS_CODE is {code!r}, no EPSG code")
-    size = _finest(granule, "Size")
-    resolution = granule.to_number(size.get("resolution", ""), "Size resolution")
+    size, corner = _finest(granule, "Size"), _finest(granule, "Geoposition")
     rows, columns = (granule.to_number(child_text(size, name) or "", name) for name in ("NROWS", "NCOLS"))
-    corner = _finest(granule, "Geoposition")
-    left, top = (granule.to_number(child_text(corner, name) or "", name) for name in ("ULX", "ULY"))
-    return Extent(
-        epsg=int(match[1]), left=left, top=top, right=left + columns * resolution, bottom=top - rows * resolution
+    left, top, across, down = (
+        granule.to_number(child_text(corner, name) or "", name) for name in ("ULX", "ULY", "XDIM", "YDIM")
     )
+    return Extent(epsg=int(match[1]), left=left, top=top, right=left + columns * across, bottom=top + rows * down)
 
 
 def read_quality(product: Metadata, granule: Metadata) -> dict[str, float | str]:
