@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
+from rasterio.transform import Affine
 
 from ingest.cog import LocalFile, describe
 from ingest.products.base import Raster
@@ -26,9 +27,21 @@ def write_thumbnail(
     rgb = _pixels(picture, rasters, images)
     if rgb is None:
         return None
-    profile = {"driver": "JPEG", "count": 3, "height": rgb.shape[1], "width": rgb.shape[2], "dtype": "uint8"}
-    # A thumbnail is not georeferenced, and GDAL would leave a side-car file to say what it knows.
-    with rasterio.Env(GDAL_PAM_ENABLED=False), rasterio.open(path, "w", **profile) as dataset:
+    _, rows, columns = rgb.shape
+    # The transform only keeps rasterio from warning: a thumbnail is not georeferenced, nor may a side-car file say so.
+    with (
+        rasterio.Env(GDAL_PAM_ENABLED=False),
+        rasterio.open(
+            path,
+            "w",
+            driver="JPEG",
+            count=3,
+            height=rows,
+            width=columns,
+            dtype="uint8",
+            transform=Affine.translation(0.0, rows),
+        ) as dataset,
+    ):
         dataset.write(rgb)
     return describe(path)
 
