@@ -147,7 +147,7 @@ fi
 build_page() {
   export PATH="$PWD/.venv/bin:$PATH"
   if [ ! -d tiler/web/node_modules ] || [ tiler/web/package-lock.json -nt tiler/web/node_modules ]; then
-    npm --prefix tiler/web ci --no-audit --no-fund && touch tiler/web/node_modules || return 1
+    npm --prefix tiler/web install --no-save --no-audit --no-fund && touch tiler/web/node_modules || return 1
   fi
   npm --prefix tiler/web run build && touch tiler/static/index.html
 }
