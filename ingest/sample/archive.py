@@ -13,7 +13,7 @@ from ingest.sample.spec import ProductSpec, Unit, swath_through
 TILES = ("48PWU", "48PWT")
 START = date(2025, 4, 5)
 END = date(2026, 5, 10)
-STEP = 11
+STEP = 12
 SIZE = 1098
 
 _CYCLE = 5
@@ -103,10 +103,11 @@ def demo_orders(
 
 
 def _nearest_pass(day: date) -> date:
-    """The day nearest to `day` on which one of the two orbits sees the tiles."""
+    """The day nearest to `day` on which the tiles are seen; the edge of orbit 118 only if it spares two days."""
+    nearby = [day + timedelta(shift) for shift in range(-_CYCLE, _CYCLE + 1)]
     return min(
-        (day + timedelta(shift) for shift in range(-_CYCLE, _CYCLE + 1) if _orbit(day + timedelta(shift)) is not None),
-        key=lambda candidate: (abs(candidate - day), candidate),
+        (candidate for candidate in nearby if _orbit(candidate) is not None),
+        key=lambda candidate: (abs((candidate - day).days) + (_orbit(candidate) == _EDGE_ORBIT), candidate),
     )
 
 

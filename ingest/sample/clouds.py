@@ -17,9 +17,9 @@ from ingest.sample.sun import sun_angles
 CLOUD_HEIGHT = 2_200.0
 """Metres above the ground, for the shadows."""
 
-_DECK = (46_000.0, 38_000.0)
-_CIRRUS = (15_000.0, 75_000.0)
-_CIRRUS_CHANCE = 0.35
+_DECK = (23_000.0, 19_000.0)
+_CIRRUS = (14_000.0, 42_000.0)
+_CIRRUS_CHANCE = 0.3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +59,7 @@ def shadow_shift(spec: ProductSpec) -> tuple[float, float]:
 def _margin(spec: ProductSpec, grid: Grid, seed: int) -> F32:
     """How far, in standard deviations, the cloud field lies above the level that gives the wanted cover."""
     share = min(max(spec.cloud_cover, 1e-4), 1 - 1e-4)
-    return fractal(grid, _DECK, 6, seed, gain=0.62) - np.float32(NormalDist().inv_cdf(1 - share))
+    return fractal(grid, _DECK, 6, seed, gain=0.66) - np.float32(NormalDist().inv_cdf(1 - share))
 
 
 def _opacity(margin: F32) -> F32:
@@ -69,4 +69,4 @@ def _opacity(margin: F32) -> F32:
 def _cirrus(grid: Grid, seed: int) -> F32:
     if uniform(seed + 77) > _CIRRUS_CHANCE:
         return np.zeros(grid.shape, np.float32)
-    return step(fractal(grid, _CIRRUS, 4, seed + 78), 0.5, 2.6)
+    return step(fractal(grid, _CIRRUS, 3, seed + 78), 0.8, 3.0)

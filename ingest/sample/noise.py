@@ -1,7 +1,7 @@
 """Deterministic random fields of ground coordinates: the same place gets the same value in every tile and pixel size.
 
 Lattice values come from an integer hash (the finaliser of SplitMix64, Steele et al. 2014); fields are value noise,
-interpolated with Perlin's quintic fade.
+interpolated by cubic B-splines, which show no trace of the lattice's axes.
 """
 
 from hashlib import blake2b
@@ -16,6 +16,9 @@ type Ints = NDArray[np.int64]
 
 _MIX = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
 _X, _Y, _S = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F), np.uint64(0x165667B19E3779F9)
+
+_OCTAVE_DEVIATION = 0.277
+"""Standard deviation of `smooth`: that of -1..1, 3**-0.5, times 151/315, what the spline leaves of it."""
 
 
 def seed_of(*parts: object) -> int:
@@ -38,17 +41,20 @@ def hashed(i: Ints, j: Ints, seed: int) -> F32:
 
 
 def smooth(grid: Grid, scale: tuple[float, float], seed: int) -> F32:
-    """Smooth noise in -1..1 with features of `scale` (x, y) metres; shape rows, columns."""
-    j, fx = _cells(grid.x / scale[0])
-    i, fy = _cells(grid.y / scale[1])
-    lattice_j = np.arange(j.min(), j.max() + 2)
-    lattice_i = np.arange(i.min(), i.max() + 2)
+    """Smooth noise in -1..1 with a lattice of `scale` (x, y) metres; shape rows, columns."""
+    # Shifted by the seed, or the lattices of a sum's octaves would share nodes and show as a grid.
+    j, across = _cells(grid.x / scale[0] + seed % 97 / 97)
+    i, down = _cells(grid.y / scale[1] + seed % 89 / 89)
+    lattice_j = np.arange(j.min(), j.max() + 4)
+    lattice_i = np.arange(i.min(), i.max() + 4)
     values = hashed(lattice_j[None, :], lattice_i[:, None], seed) * np.float32(2) - np.float32(1)
-    top = i - lattice_i[0]
-    rows = values[top] * (1 - fy)[:, None] + values[top + 1] * fy[:, None]
-    left = j - lattice_j[0]
-    between: F32 = rows[:, left] * (1 - fx) + rows[:, left + 1] * fx
-    return between
+    rows = np.zeros((grid.y.size, lattice_j.size), np.float32)
+    for n, weight in enumerate(down):
+        rows += values[i - lattice_i[0] + n] * weight[:, None]
+    total = np.zeros(grid.shape, np.float32)
+    for n, weight in enumerate(across):
+        total += rows[:, j - lattice_j[0] + n] * weight
+    return total
 
 
 def fractal(grid: Grid, scale: float | tuple[float, float], octaves: int, seed: int, gain: float = 0.5) -> F32:
@@ -58,10 +64,9 @@ def fractal(grid: Grid, scale: float | tuple[float, float], octaves: int, seed: 
     power = 0.0
     for octave in range(octaves):
         amplitude = gain**octave
-        total += np.float32(amplitude) * smooth(grid, (sx / 2**octave, sy / 2**octave), seed + octave)
+        total += np.float32(amplitude) * smooth(grid, (sx / 2**octave, sy / 2**octave), seed + 31 * octave)
         power += amplitude**2
-    # 0.41 is the standard deviation of one octave: uniform in -1..1, thinned out by the interpolation.
-    return total / np.float32(0.41 * power**0.5)
+    return total / np.float32(_OCTAVE_DEVIATION * power**0.5)
 
 
 def step(values: F32, low: float, high: float) -> F32:
@@ -71,7 +76,10 @@ def step(values: F32, low: float, high: float) -> F32:
     return smoothed
 
 
-def _cells(position: NDArray[np.float64]) -> tuple[Ints, F32]:
+def _cells(position: NDArray[np.float64]) -> tuple[Ints, tuple[F32, F32, F32, F32]]:
+    """The first of the four lattice points around each position, and the four weights of the cubic B-spline."""
     cell = np.floor(position)
     t = position - cell
-    return cell.astype(np.int64), (t**3 * (t * (t * 6 - 15) + 10)).astype(np.float32)
+    weights = ((1 - t) ** 3, 3 * t**3 - 6 * t**2 + 4, -3 * t**3 + 3 * t**2 + 3 * t + 1, t**3)
+    first, second, third, fourth = ((weight / 6).astype(np.float32) for weight in weights)
+    return cell.astype(np.int64) - 1, (first, second, third, fourth)

@@ -192,7 +192,7 @@ def _true_colour(spec: ProductSpec, scene: Scene) -> NDArray[np.uint8]:
 
 def _layer(scene: Scene, mean: float) -> NDArray[np.uint16]:
     """AOT and WVP: nearly even over the tile, a little higher under cloud."""
-    values = np.float32(mean) * (1 + np.float32(0.15) * scene.sky.probability / 100 + 4 * (scene.texture - 1) / 10)
+    values = np.float32(mean) * (1 + np.float32(0.15) * scene.sky.probability / 100)
     return np.where(scene.valid, np.rint(values * LAYER_QUANTIFICATION), 0).astype(np.uint16)
 
 
