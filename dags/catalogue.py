@@ -1,14 +1,12 @@
 """What the DAGs share: the catalogue as assets, and the defaults every task starts from."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
-from airflow.sdk import Asset, timezone
+from airflow.sdk import Asset
 
 L2A = Asset("sentinel-2-l2a")
 INDICES = Asset("sentinel-2-indices")
-
-START: datetime = timezone.datetime(2015, 6, 23)  # Sentinel-2A was launched
 
 TASK_DEFAULTS: dict[str, Any] = {
     "retries": 2,

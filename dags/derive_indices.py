@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 from airflow.sdk import AssetOrTimeSchedule, CronTriggerTimetable, Param, dag, get_current_context, task
-from catalogue import INDICES, L2A, START, TASK_DEFAULTS
+from catalogue import INDICES, L2A, TASK_DEFAULTS
 
 SCHEDULE = AssetOrTimeSchedule(timetable=CronTriggerTimetable("17 3 * * *", timezone="UTC"), assets=[L2A])
 PARAMS = {"batch_size": Param(8, type="integer", minimum=1, maximum=200, description="Items per task")}
@@ -12,7 +12,6 @@ PARAMS = {"batch_size": Param(8, type="integer", minimum=1, maximum=200, descrip
 
 @dag(
     schedule=SCHEDULE,
-    start_date=START,
     catchup=False,
     params=PARAMS,
     default_args=TASK_DEFAULTS,

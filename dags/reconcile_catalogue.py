@@ -4,12 +4,11 @@ from datetime import timedelta
 from typing import Any
 
 from airflow.sdk import CronTriggerTimetable, dag, task
-from catalogue import START, TASK_DEFAULTS
+from catalogue import TASK_DEFAULTS
 
 
 @dag(
     schedule=CronTriggerTimetable("43 4 * * *", timezone="UTC"),
-    start_date=START,
     catchup=False,
     default_args=TASK_DEFAULTS,
     max_active_runs=1,

@@ -38,7 +38,7 @@ def discover(inbox: str | None, batch_size: int) -> list[list[str]]:
     folder = Path(inbox) if inbox else Settings().ingest_inbox
     if not folder.exists():
         raise UnfinishedError(f"{folder} does not exist on the worker: correct `inbox`, or set INGEST_INBOX")
-    return _batches(find_products([str(folder)]), batch_size)
+    return batches(find_products([str(folder)]), batch_size)
 
 
 def ingest_batch(
@@ -61,7 +61,7 @@ def underived(batch_size: int) -> list[list[str]]:
     """Return batches of the ids of L2A items that have no index item yet."""
     from ingest import pipeline
 
-    return _batches(pipeline.underived(Settings()), batch_size)
+    return batches(pipeline.underived(Settings()), batch_size)
 
 
 def derive_batch(items: Sequence[str], *, last_try: bool = True) -> list[Outcome]:
@@ -125,6 +125,6 @@ def _listed(troubles: Sequence[Outcome]) -> str:
     return "\n".join(lines)
 
 
-def _batches(names: Sequence[str], size: int) -> list[list[str]]:
+def batches(names: Sequence[str], size: int) -> list[list[str]]:
     step = max(size, math.ceil(len(names) / _MOST_BATCHES))
     return [list(names[first : first + step]) for first in range(0, len(names), step)]

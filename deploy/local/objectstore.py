@@ -6,13 +6,12 @@ Run as a program it becomes the store of the stack.
 import json
 import os
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 from urllib.parse import urlsplit
 
-from environment import WEED_OFFSETS
+from environment import ROOT, WEED_OFFSETS
 from minio import Minio
 from minio.error import MinioException, S3Error
 from urllib3 import PoolManager, Timeout
@@ -46,7 +45,7 @@ class Store:
         off = ["-admin.ui=false", "-webdav=false", "-master.telemetry=false", "-s3.autoCreateBucket=false"]
         none = ["-s3.port.iceberg=0", "-s3.port.lance=0"]
         return [
-            str(Path(sys.executable).with_name("weed")),
+            str(ROOT / ".venv/bin/weed"),
             "mini",
             f"-dir={self.folder / 'data'}",
             "-ip=127.0.0.1",

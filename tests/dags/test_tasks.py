@@ -1,0 +1,64 @@
+"""What the tasks do, called as Airflow calls them."""
+
+import json
+
+import pytest
+
+from ingest import tasks
+from ingest.outcome import Outcome
+
+
+def outcome(source, state="published", reason=None):
+    items = (f"sentinel-2-l2a/{source}",) if state == "published" else ()
+    return Outcome(source=source, product=source, state=state, reason=reason, items=items).as_dict()
+
+
+def test_discover_wants_a_folder_that_exists(tmp_path):
+    with pytest.raises(tasks.UnfinishedError, match=r"nowhere does not exist.*INGEST_INBOX"):
+        tasks.discover(str(tmp_path / "nowhere"), 8)
+
+
+def test_an_empty_inbox_is_no_work_and_no_error(tmp_path):
+    assert tasks.discover(str(tmp_path), 8) == []
+    assert tasks.verdict(tasks.summarise([], [])) == "0 products: nothing to do"
+
+
+def test_a_run_with_a_refused_product_names_it_and_counts_the_others():
+    batches = [["a", "b"], ["c"]]
+    results = [[outcome("a"), outcome("b", "invalid", "B02 is missing")], [outcome("c", "unchanged", "held already")]]
+    summary = json.loads(json.dumps(tasks.summarise(batches, results)))
+    assert summary["states"] == {"invalid": 1, "published": 1, "unchanged": 1}
+    assert summary["items"] == ["sentinel-2-l2a/a"]
+    with pytest.raises(tasks.UnfinishedError, match=r"3 products: .*\nb: invalid, B02 is missing$"):
+        tasks.verdict(summary)
+
+
+def test_products_of_a_task_that_died_are_failures():
+    summary = tasks.summarise([["a", "b"], ["c"]], [[outcome("c")]])
+    assert summary["states"] == {"failed": 2, "published": 1}
+    with pytest.raises(tasks.UnfinishedError, match=r"a: failed, .*log"):
+        tasks.verdict(summary)
+
+
+def test_a_warning_on_a_published_product_is_no_trouble():
+    summary = tasks.summarise([["a"]], [[outcome("a", reason="every pixel is nodata")]])
+    assert summary["troubles"] == []
+    assert tasks.verdict(summary) == "1 products: 1 published"
+
+
+def test_more_products_than_airflow_can_map_make_larger_batches(tmp_path):
+    names = [f"p{number}" for number in range(5000)]
+    batches = tasks.batches(names, 2)
+    assert len(batches) <= 1000
+    assert [name for batch in batches for name in batch] == names
+    assert tasks.batches(names[:5], 2) == [["p0", "p1"], ["p2", "p3"], ["p4"]]
+
+
+def test_a_failure_that_may_pass_is_tried_again_until_the_last_try(archive, monkeypatch, environment):
+    """An unreachable store is worth another try; on the last one its outcome is told instead."""
+    monkeypatch.setenv("S3_ENDPOINT", "http://127.0.0.1:9")
+    with pytest.raises(tasks.UnfinishedError, match="1 of 1 failed and will be tried again"):
+        tasks.ingest_batch([str(archive[0])], last_try=False)
+    (told,) = tasks.ingest_batch([str(archive[0])], last_try=True)
+    assert told["state"] == "failed"
+    assert told["items"] == ()
