@@ -20,8 +20,6 @@ PGSTAC_SETTINGS = {
     "context": "auto",
     "context_stats_ttl": "0 seconds",
     "update_collection_extent": "true",
-    # A property that no queryable names is refused.
-    "additional_properties": "false",
 }
 _MIGRATION_LOCK = 0x53324558  # any number, the same in every process: "S2EX"
 
