@@ -1,0 +1,209 @@
+"""The tile and time-series service: `create_app()`."""
+
+import logging
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI, Request
+from psycopg_pool import ConnectionPool
+from starlette.middleware.cors import CORSMiddleware
+from starlette.staticfiles import StaticFiles
+from starlette_cramjam.middleware import CompressionMiddleware
+from titiler.core.factory import AlgorithmFactory, ColorMapFactory, MultiBaseTilerFactory, TilerFactory, TMSFactory
+from titiler.extensions import stacRenderExtension, wmtsExtension
+from titiler.extensions.render import _adapt_render_for_v2
+from titiler.mosaic.extensions.wmts import wmtsExtension as wmtsMosaicExtension
+from titiler.pgstac.backend import ttl_cache as backend_cache
+from titiler.pgstac.dependencies import SearchIdParams
+from titiler.pgstac.dependencies import ttl_cache as search_cache
+from titiler.pgstac.extensions import searchInfoExtension
+from titiler.pgstac.factory import MosaicTilerFactory, add_search_list_route, add_search_register_route
+
+from stac.settings import Settings
+from tiler import health
+from tiler.dependencies import MosaicParams, collection_path, item_path, object_path
+from tiler.errors import add_error_handlers
+from tiler.extension import SeriesExtension
+from tiler.middleware import CacheHeaders, NoViewers
+from tiler.reader import AssetReader, ItemReader, MosaicBackend, MosaicItemReader
+from tiler.rendering import colormap_params, render_params
+from tiler.series.engine import Engine, Limits
+from tiler.settings import TilerSettings
+
+_STATIC = Path(__file__).parent / "static"
+_IMAGES = {"image/jpeg", "image/jpg", "image/png", "image/jp2", "image/webp", "image/tiff", "application/x-binary"}
+
+
+def create_app(settings: Settings | None = None, tiler: TilerSettings | None = None) -> FastAPI:
+    """The service; it starts without its database and says so at `/readyz`."""
+    settings = settings or Settings()
+    app = FastAPI(
+        title="Sen2Extract tiles and time series",
+        lifespan=_lifespan,
+        openapi_url="/api",
+        # FastAPI's documentation pages load their scripts from a CDN.
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.state.settings = settings
+    app.state.tiler = tiler or TilerSettings()
+    add_error_handlers(app)
+    _add_middleware(app, app.state.tiler)
+    _add_mosaics(app)
+    _add_items(app)
+    for factory in (TMSFactory(), AlgorithmFactory(), ColorMapFactory()):
+        app.include_router(factory.router)
+    app.include_router(health.router)
+    _add_landing(app)
+    if (_STATIC / "index.html").is_file():
+        app.mount("/app", StaticFiles(directory=_STATIC, html=True), name="app")
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    settings: Settings = app.state.settings
+    tiler: TilerSettings = app.state.tiler
+    use_store(settings)
+    # titiler-pgstac's caches outlive an application and are not keyed by database.
+    backend_cache.clear()
+    search_cache.clear()
+    logging.getLogger("rio-tiler").setLevel(logging.ERROR)
+    pool = ConnectionPool(
+        settings.pg_dsn,
+        min_size=1,
+        max_size=tiler.pool_size,
+        timeout=5,
+        kwargs={"options": "-c search_path=pgstac,public -c application_name=sen2extract-tiler", "connect_timeout": 3},
+        check=ConnectionPool.check_connection,
+        open=False,
+    )
+    pool.open(wait=False)
+    app.state.dbpool = pool
+    with _engine(settings, tiler, pool) as engine:
+        app.state.series = engine
+        yield
+    pool.close()
+
+
+def _engine(settings: Settings, tiler: TilerSettings, pool: ConnectionPool) -> Engine:
+    limits = Limits(feature_pixels=tiler.max_feature_pixels, pixel_reads=tiler.max_pixel_reads)
+    return Engine(pool=pool, bucket=settings.s3_bucket, threads=tiler.threads, limits=limits)
+
+
+def use_store(settings: Settings) -> None:
+    """Point GDAL, in the whole process, at the object store: threads that read inherit only its environment."""
+    os.environ.update({name: str(value) for name, value in settings.gdal_environment().items()})
+    os.environ["AWS_NO_SIGN_REQUEST"] = "NO" if settings.aws_access_key_id else "YES"
+
+
+def _add_middleware(app: FastAPI, tiler: TilerSettings) -> None:
+    app.add_middleware(NoViewers)
+    app.add_middleware(CacheHeaders, mosaic_seconds=tiler.cache_seconds)
+    app.add_middleware(CompressionMiddleware, exclude_mediatype=_IMAGES)
+    app.add_middleware(
+        CORSMiddleware,
+        allow_origins=["*"],
+        allow_methods=["GET", "POST", "OPTIONS"],
+        allow_headers=["*"],
+        expose_headers=["ETag", "Server-Timing", "X-Unreadable-Items", "X-Nearest-Tile", "Content-Disposition"],
+    )
+
+
+def _mosaic(prefix: str, path: Callable[..., str], extensions: list[Any]) -> MosaicTilerFactory:
+    return MosaicTilerFactory(
+        path_dependency=path,
+        router_prefix=prefix,
+        backend=MosaicBackend,
+        backend_dependency=MosaicParams,
+        dataset_reader=MosaicItemReader,
+        render_dependency=render_params,
+        colormap_dependency=colormap_params,
+        add_statistics=True,
+        add_part=True,
+        add_viewer=False,
+        add_ogc_maps=False,
+        get_renders=_mosaic_renders,
+        extensions=[searchInfoExtension(), wmtsMosaicExtension(), *extensions],
+    )
+
+
+def _add_mosaics(app: FastAPI) -> None:
+    prefix = "/searches/{search_id}"
+    searches = _mosaic(prefix, SearchIdParams, [])
+    app.include_router(searches.router, tags=["Searches"], prefix=prefix)
+    add_search_list_route(app, prefix="/searches", tags=["Searches"])
+    add_search_register_route(
+        app,
+        prefix="/searches",
+        tile_dependencies=[
+            searches.layer_dependency,
+            searches.dataset_dependency,
+            searches.pixel_selection_dependency,
+            searches.process_dependency,
+            searches.render_dependency,
+            searches.assets_accessor_dependency,
+            searches.reader_dependency,
+            searches.backend_dependency,
+        ],
+        tags=["Searches"],
+    )
+    prefix = "/collections/{collection_id}"
+    collections = _mosaic(prefix, collection_path, [SeriesExtension()])
+    app.include_router(collections.router, tags=["Collections"], prefix=prefix)
+
+
+def _add_items(app: FastAPI) -> None:
+    prefix = "/collections/{collection_id}/items/{item_id}"
+    items = MultiBaseTilerFactory(
+        reader=ItemReader,
+        path_dependency=item_path,
+        router_prefix=prefix,
+        render_dependency=render_params,
+        colormap_dependency=colormap_params,
+        add_viewer=False,
+        get_renders=_item_renders,
+        extensions=[wmtsExtension(), stacRenderExtension()],
+    )
+    app.include_router(items.router, tags=["Items"], prefix=prefix)
+    cogs = TilerFactory(
+        reader=AssetReader,
+        path_dependency=object_path,
+        router_prefix="/cog",
+        add_viewer=False,
+        extensions=[wmtsExtension()],
+    )
+    app.include_router(cogs.router, tags=["COGs"], prefix="/cog")
+
+
+def _mosaic_renders(mosaic: MosaicBackend) -> dict[str, Any]:
+    return _adapted(mosaic.info().metadata.defaults_params or {})
+
+
+def _item_renders(reader: ItemReader) -> dict[str, Any]:
+    return _adapted(reader.item.properties.get("renders", {}))
+
+
+def _adapted(renders: dict[str, Any]) -> dict[str, Any]:
+    for render in renders.values():
+        _adapt_render_for_v2(render)
+    return renders
+
+
+def _add_landing(app: FastAPI) -> None:
+    @app.get("/", tags=["Landing"])
+    def landing(request: Request) -> dict[str, Any]:
+        """Where to go from here."""
+        base = str(request.base_url).rstrip("/")
+        return {
+            "title": app.title,
+            "links": [
+                {"rel": "self", "type": "application/json", "href": f"{base}/"},
+                {"rel": "service-desc", "type": "application/vnd.oai.openapi+json;version=3.1", "href": f"{base}/api"},
+                {"rel": "status", "type": "application/json", "href": f"{base}/readyz"},
+                {"rel": "tiling-schemes", "type": "application/json", "href": f"{base}/tileMatrixSets"},
+            ],
+        }

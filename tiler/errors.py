@@ -1,0 +1,139 @@
+"""Errors as users see them: `application/problem+json` with `detail`, `code` and `description`."""
+
+import logging
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any
+
+import psycopg
+from fastapi import FastAPI, HTTPException, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from psycopg_pool import PoolClosed, PoolTimeout
+from pydantic import ValidationError
+from rasterio.errors import RasterioError
+from rio_tiler.errors import (
+    EmptyMosaicError,
+    InvalidAssetName,
+    NoAssetFoundError,
+    PointOutsideBounds,
+    RioTilerError,
+    TileOutsideBounds,
+)
+from starlette.exceptions import HTTPException as StarletteHTTPException
+from titiler.core.errors import BadRequestError, TileNotFoundError, TilerError
+from titiler.pgstac.errors import MosaicNotFoundError, ReadOnlyPgSTACError
+
+from stac.errors import UnknownNameError
+from tiler.series.errors import SeriesRequestError, SeriesTooLargeError
+
+logger = logging.getLogger(__name__)
+
+
+class HrefNotAllowedError(Exception):
+    """An address that lies outside our own bucket."""
+
+
+_STATUS: dict[type[Exception], HTTPStatus] = {
+    SeriesRequestError: HTTPStatus.BAD_REQUEST,
+    SeriesTooLargeError: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    UnknownNameError: HTTPStatus.BAD_REQUEST,
+    HrefNotAllowedError: HTTPStatus.BAD_REQUEST,
+    BadRequestError: HTTPStatus.BAD_REQUEST,
+    RioTilerError: HTTPStatus.BAD_REQUEST,
+    TilerError: HTTPStatus.BAD_REQUEST,
+    ValidationError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    TileOutsideBounds: HTTPStatus.NOT_FOUND,
+    PointOutsideBounds: HTTPStatus.NOT_FOUND,
+    TileNotFoundError: HTTPStatus.NOT_FOUND,
+    InvalidAssetName: HTTPStatus.NOT_FOUND,
+    MosaicNotFoundError: HTTPStatus.NOT_FOUND,
+    NoAssetFoundError: HTTPStatus.NOT_FOUND,
+    EmptyMosaicError: HTTPStatus.NOT_FOUND,
+    ReadOnlyPgSTACError: HTTPStatus.SERVICE_UNAVAILABLE,
+}
+_CODES = {
+    HTTPStatus.BAD_REQUEST: "InvalidParameterValue",
+    HTTPStatus.UNPROCESSABLE_ENTITY: "InvalidParameterValue",
+    HTTPStatus.NOT_FOUND: "NotFound",
+    HTTPStatus.METHOD_NOT_ALLOWED: "MethodNotAllowed",
+    HTTPStatus.NOT_ACCEPTABLE: "NotAcceptable",
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "TooLarge",
+    HTTPStatus.INTERNAL_SERVER_ERROR: "InternalError",
+    HTTPStatus.BAD_GATEWAY: "ObjectUnreadable",
+    HTTPStatus.SERVICE_UNAVAILABLE: "ServiceUnavailable",
+}
+
+
+def problem(status: int, detail: str, **more: Any) -> JSONResponse:
+    """The one shape of an error answer."""
+    known = HTTPStatus(status)
+    body = {
+        "type": "about:blank",
+        "title": known.phrase,
+        "status": int(status),
+        "detail": detail,
+        "code": _CODES.get(known, known.phrase.replace(" ", "")),
+        "description": detail,
+        **more,
+    }
+    headers = {"Cache-Control": "no-store"}
+    return JSONResponse(body, status_code=status, headers=headers, media_type="application/problem+json")
+
+
+def add_error_handlers(app: FastAPI) -> None:
+    """Translate every error that a request may cause; nothing about our inside is told on an unforeseen one."""
+    for error, status in _STATUS.items():
+        app.add_exception_handler(error, _say(status))
+    app.add_exception_handler(StarletteHTTPException, _http_error)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(RequestValidationError, _invalid_request)
+    app.add_exception_handler(psycopg.Error, _database_error)
+    app.add_exception_handler(PoolTimeout, _database_away)
+    app.add_exception_handler(PoolClosed, _database_away)
+    app.add_exception_handler(RasterioError, _unreadable)
+    app.add_exception_handler(Exception, _unforeseen)
+
+
+def _say(status: HTTPStatus) -> Callable[[Request, Exception], JSONResponse]:
+    def handler(_: Request, error: Exception) -> JSONResponse:
+        return problem(status, str(error))
+
+    return handler
+
+
+def _http_error(_: Request, error: Exception) -> JSONResponse:
+    if not isinstance(error, StarletteHTTPException):
+        raise TypeError(type(error).__name__)
+    return problem(error.status_code, str(error.detail))
+
+
+def _invalid_request(_: Request, error: Exception) -> JSONResponse:
+    if not isinstance(error, RequestValidationError):
+        raise TypeError(type(error).__name__)
+    errors = [{"loc": list(entry["loc"]), "msg": entry["msg"], "type": entry["type"]} for entry in error.errors()]
+    said = "; ".join(f"{'.'.join(str(part) for part in entry['loc'])}: {entry['msg']}" for entry in errors)
+    return problem(HTTPStatus.UNPROCESSABLE_ENTITY, said, errors=errors)
+
+
+def _database_error(request: Request, error: Exception) -> JSONResponse:
+    """What the database refuses to compute is the request's fault; a lost connection is ours."""
+    if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
+        return _database_away(request, error)
+    logger.warning("database refused %s: %s", request.url.path, error)
+    return problem(HTTPStatus.BAD_REQUEST, "the catalogue could not understand the request's filter, ids or dates")
+
+
+def _database_away(_: Request, error: Exception) -> JSONResponse:
+    logger.error("database away: %s", type(error).__name__)
+    return problem(HTTPStatus.SERVICE_UNAVAILABLE, "the catalogue's database cannot be reached, try again shortly")
+
+
+def _unreadable(_: Request, error: Exception) -> JSONResponse:
+    logger.error("object unreadable: %s", error)
+    return problem(HTTPStatus.BAD_GATEWAY, "an image could not be read from the object store")
+
+
+def _unforeseen(request: Request, error: Exception) -> JSONResponse:
+    logger.error("unforeseen error at %s", request.url.path, exc_info=error)
+    return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal error; the service's log says more")

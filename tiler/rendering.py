@@ -1,0 +1,61 @@
+"""Default renders: how an asset looks when a request names neither range nor colours."""
+
+from typing import Annotated, Any
+
+from fastapi import Depends, Query, Request
+from rio_tiler.colormap import cmap
+from titiler.core.dependencies import ColorMapParams, ImageRenderingParams
+
+from stac.bands import BANDS, SCENE_CLASSES
+from stac.indices import INDICES
+
+_NUMERIC_FORMATS = frozenset({"tif", "npy", "npz"})
+_ONE_BAND = (0.0, 0.4)
+_COMPOSITE = (0.0, 0.3)
+_SCENE_COLORS = {c.value: (*bytes.fromhex(c.color), 0 if c.value == 0 else 255) for c in SCENE_CLASSES}
+
+Assets = Annotated[list[str] | None, Query(include_in_schema=False)]
+
+
+def render_params(
+    request: Request, params: Annotated[ImageRenderingParams, Depends()], assets: Assets = None
+) -> ImageRenderingParams:
+    """The range that is stretched to 0..255: the request's, else the one of the asset's table.
+
+    Numeric formats (GeoTIFF, NumPy) are never stretched unasked.
+    """
+    if params.rescale is None and _is_picture(request):
+        default = _default_range(_plain_assets(request, assets))
+        params.rescale = None if default is None else [default]
+    return params
+
+
+def colormap_params(request: Request, asked: Annotated[Any, Depends(ColorMapParams)], assets: Assets = None) -> Any:
+    """The request's colours, else those of the asset's table."""
+    if asked is not None or not _is_picture(request):
+        return asked
+    names = _plain_assets(request, assets)
+    if len(names) != 1:
+        return None
+    if names[0] in INDICES:
+        return cmap.get(INDICES[names[0]].colormap)
+    return _SCENE_COLORS if names[0] == "SCL" else None
+
+
+def _is_picture(request: Request) -> bool:
+    return request.path_params.get("format") not in _NUMERIC_FORMATS
+
+
+def _plain_assets(request: Request, assets: list[str] | None) -> list[str]:
+    """Names of the assets, none when an expression or algorithm makes something else of them."""
+    if "expression" in request.query_params or "algorithm" in request.query_params:
+        return []
+    return [] if any("|" in name for name in assets or []) else list(assets or [])
+
+
+def _default_range(names: list[str]) -> tuple[float, float] | None:
+    if len(names) == 1 and names[0] in INDICES:
+        return INDICES[names[0]].display_range
+    if names and all(name in BANDS for name in names):
+        return _ONE_BAND if len(names) == 1 else _COMPOSITE
+    return None

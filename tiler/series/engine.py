@@ -1,0 +1,180 @@
+"""Request and features to a series: find the acquisitions, weigh the cost, read, sum up. Knows nothing of the web."""
+
+import hashlib
+import json
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import batched
+from types import TracebackType
+from typing import Self
+
+import shapely
+from psycopg_pool import ConnectionPool
+
+from stac.bands import BANDS
+from tiler.series.acquisitions import Nearest, Observation, find, nearest
+from tiler.series.errors import SeriesTooLargeError
+from tiler.series.features import Feature, all_of
+from tiler.series.request import SeriesRequest
+from tiler.series.rows import Row, Series
+from tiler.series.sampling import Acquisition, Sampler, acquisitions_of
+from tiler.series.version import VERSION
+
+_WIDEST = 3.0
+"""Degrees: what is wider or higher than three tiles is refused without asking the catalogue."""
+_PIXELS_AT_ONCE = 16_000_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What one request may cost: pixels of a feature's bounding box, and pixels x acquisitions x images."""
+
+    feature_pixels: int = 4_000_000
+    pixel_reads: int = 400_000_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What will be read: known, with its cost, before anything is."""
+
+    request: SeriesRequest
+    features: Sequence[Feature]
+    observations: Sequence[Observation]
+    acquisitions: Sequence[Acquisition]
+    pixels: int
+    nearest: Nearest | None = None
+
+    @property
+    def digest(self) -> str:
+        """Changes whenever the answer may: with the request, the features, the items' objects or the software."""
+        keys = sorted(image.key for observation in self.observations for image in observation.images.values())
+        features = [[f.id, shapely.to_wkt(f.geometry, rounding_precision=-1), f.attributes] for f in self.features]
+        items = [observation.item_id for observation in self.observations]
+        told = json.dumps([VERSION, self.request.echo(), features, items, keys, str(self.nearest)], default=str)
+        return hashlib.sha256(told.encode()).hexdigest()[:32]
+
+
+@dataclass(kw_only=True)
+class Engine:
+    """Answers series requests; its threads are the most reads in flight, over all requests."""
+
+    pool: ConnectionPool
+    bucket: str
+    threads: int = 16
+    limits: Limits = field(default_factory=Limits)
+
+    def __enter__(self) -> Self:
+        self._executor = ThreadPoolExecutor(max_workers=self.threads, thread_name_prefix="series")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._executor.shutdown(cancel_futures=True)
+
+    def plan(self, request: SeriesRequest, features: Sequence[Feature]) -> Plan:
+        """What the request comes to; raises `SeriesRequestError`, or `SeriesTooLargeError` with the numbers."""
+        for feature in features:
+            _refuse_huge(feature)
+        place = all_of(features)
+        with self.pool.connection() as connection:
+            observations = find(connection, request, place, self.bucket)
+            near = None if observations else nearest(connection, request.collection, place)
+        acquisitions = [one for feature in features for one in acquisitions_of(feature, observations)]
+        sizes = [one.pixels for one in acquisitions]
+        self._check_cost(acquisitions, sizes, _images_per_item(request))
+        return Plan(
+            request=request,
+            features=features,
+            observations=observations,
+            acquisitions=acquisitions,
+            pixels=max(sizes, default=0),
+            nearest=near,
+        )
+
+    def run(self, plan: Plan) -> Series:
+        """Read everything of `plan` and sum it up; what cannot be read becomes a row that says so."""
+        sampler = Sampler(request=plan.request)
+        rows = [row for found in self._in_batches(sampler, plan) for row in found]
+        kept = [row for row in rows if _is_enough(row, plan.request.min_valid)]
+        return Series(
+            request=plan.request,
+            rows=_ordered(kept, plan),
+            attributes={feature.id: feature.attributes for feature in plan.features},
+            acquisitions=len(plan.acquisitions),
+            dropped=len(rows) - len(kept),
+            nearest=plan.nearest,
+        )
+
+    def _in_batches(self, sampler: Sampler, plan: Plan) -> Iterator[list[Row]]:
+        """Rows of each acquisition; of large ones, only so many at once that memory stays bounded."""
+        for batch in batched(plan.acquisitions, max(1, _PIXELS_AT_ONCE // max(1, plan.pixels))):
+            yield from self._executor.map(sampler.rows, batch)
+
+    def _check_cost(self, acquisitions: Sequence[Acquisition], sizes: Sequence[int], images: int) -> None:
+        for one, size in zip(acquisitions, sizes, strict=True):
+            if size > self.limits.feature_pixels:
+                raise SeriesTooLargeError(
+                    f"feature {one.feature.id}: its bounding box holds {size} pixels, at most "
+                    f"{self.limits.feature_pixels} are read at once: split it or draw a smaller one"
+                )
+        reads = sum(sizes) * images
+        if reads > self.limits.pixel_reads:
+            raise SeriesTooLargeError(
+                f"the request asks for {reads} pixel reads ({len(sizes)} acquisitions of features, {images} images "
+                f"each), at most {self.limits.pixel_reads} are done at once: ask for fewer or smaller features, a "
+                "shorter datetime or fewer indices"
+            )
+
+
+@dataclass(kw_only=True)
+class Stopwatch:
+    """Milliseconds per named step, as `Server-Timing` wants them."""
+
+    laps: dict[str, float] = field(default_factory=dict)
+    _last: float = field(default_factory=time.perf_counter)
+
+    def lap(self, name: str) -> None:
+        """Note the time since the last lap as that of `name`."""
+        now = time.perf_counter()
+        self.laps[name] = (now - self._last) * 1000
+        self._last = now
+
+    @property
+    def header(self) -> str:
+        """The value of a `Server-Timing` header."""
+        return ", ".join(f"{name};dur={duration:.1f}" for name, duration in self.laps.items())
+
+
+def _refuse_huge(feature: Feature) -> None:
+    if feature.is_points:
+        return
+    for part in shapely.get_parts(feature.geometry):
+        west, south, east, north = part.bounds
+        if max(east - west, north - south) > _WIDEST:
+            raise SeriesTooLargeError(
+                f"feature {feature.id} is {east - west:.1f} x {north - south:.1f} degrees, at most {_WIDEST:g} are "
+                "read at once: draw a smaller one"
+            )
+
+
+def _images_per_item(request: SeriesRequest) -> int:
+    bands = {band for index in request.indices for band in index.bands}
+    return 1 + max(len(request.names), len(bands & set(BANDS)))
+
+
+def _is_enough(row: Row, min_valid: float) -> bool:
+    """What could not be read is no sample of too few valid pixels: it stays."""
+    return row.statistics is None or row.statistics.valid_fraction >= min_valid
+
+
+def _ordered(rows: Sequence[Row], plan: Plan) -> list[Row]:
+    """By feature as given, then time as asked, then index as asked."""
+    place = {feature.id: position for position, feature in enumerate(plan.features)}
+    name = {asked: position for position, asked in enumerate(plan.request.names)}
+    sign = -1 if plan.request.order == "newest" else 1
+    return sorted(
+        rows, key=lambda row: (place[row.feature_id], sign * row.acquired.timestamp(), row.tile, name[row.index])
+    )

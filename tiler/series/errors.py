@@ -1,0 +1,17 @@
+"""The errors of the series engine; each message names the thing that is wrong and what to do next."""
+
+
+class SeriesError(Exception):
+    """Anything the series engine refuses."""
+
+
+class SeriesRequestError(SeriesError, ValueError):
+    """A parameter or geometry that cannot be understood; the message names the choices."""
+
+
+class SeriesTooLargeError(SeriesError):
+    """A request over a limit; the message gives the numbers and what to change."""
+
+
+class UnreadableError(SeriesError):
+    """An object that could not be read; the message names its key."""

@@ -1,0 +1,171 @@
+"""Pixels of one observation within one window: stored numbers to values on the fine grid, and the mask beside them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+from rasterio.errors import RasterioError
+from rasterio.windows import Window as RasterWindow
+
+from stac.indices import INDICES, Index, evaluate, to_reflectance
+from stac.masks import NODATA as MASK_NODATA
+from stac.masks import Profile, cloud_probability
+from stac.resample import double
+from tiler.series.acquisitions import MASK, Observation
+from tiler.series.coverage import Coverage
+from tiler.series.errors import UnreadableError
+from tiler.series.grid import Grid, Image, Window
+from tiler.series.statistics import Pixels
+
+_BILINEAR_FACTOR = 2
+
+
+class MissingImageError(Exception):
+    """An observation that lacks what a row needs; `status` is the row's."""
+
+    def __init__(self, status: Literal["no_mask", "no_data_asset"], reason: str) -> None:
+        super().__init__(reason)
+        self.status: Literal["no_mask", "no_data_asset"] = status
+
+
+def fine_grid(observation: Observation) -> Grid | None:
+    """The grid on which the observation is summed up: that of its finest image, 10 m where mask or index is one."""
+    grids = [image.grid for image in observation.images.values()]
+    return min(grids, key=lambda grid: grid.size) if grids else None
+
+
+def read_window(image: Image, window: Window) -> NDArray[Any]:
+    """Stored numbers of `window` on the image's own grid; raises `UnreadableError` naming the object."""
+    area = RasterWindow(window.left, window.top, window.shape[1], window.shape[0])
+    try:
+        with rasterio.open(image.path) as source:
+            if (source.height, source.width) != (image.grid.height, image.grid.width):
+                raise UnreadableError(f"{image.key} is not of the size that the catalogue says: reconcile the archive")
+            stored: NDArray[Any] = source.read(1, window=area)
+    except RasterioError as error:
+        missing = "does not exist" in str(error) or "404" in str(error)
+        what = "is not in the object store" if missing else "could not be read from the object store"
+        raise UnreadableError(f"{image.key} {what}") from error
+    return stored
+
+
+@dataclass(kw_only=True)
+class SceneReader:
+    """Reads one observation within one coverage; each image at most once."""
+
+    observation: Observation
+    grid: Grid
+    coverage: Coverage
+    profile: Profile
+    _stored: dict[tuple[str, bool], NDArray[Any]] = field(default_factory=dict)
+
+    def pixels(self, name: str, *, computed: bool) -> Pixels:
+        """Pixels of an index (`computed` from bands, or as stored) or of an asset.
+
+        Raises `UnreadableError`, or `MissingImageError` with the status of the row that says so.
+        """
+        self._require_mask()
+        inside = self.coverage.inside
+        values = self._index(INDICES[name]) if computed else self._values(name)
+        masked, probability = self._mask()
+        return Pixels(
+            values=values[inside],
+            weights=self.coverage.weights[inside],
+            masked=masked[inside],
+            cloud_probability=probability[inside],
+            outside=self.coverage.outside,
+        )
+
+    def _index(self, index: Index) -> NDArray[np.float64]:
+        self._require(index.bands, f"{index.name} is computed from {', '.join(index.bands)}")
+        reflectance = {}
+        for band in index.bands:
+            image = self.observation.images[band]
+            dn = self._fine(band, smooth=True)
+            nodata = 0 if image.nodata is None else int(image.nodata)
+            reflectance[band] = to_reflectance(dn, scale=image.scale, offset=image.offset, nodata=nodata)
+        return evaluate(index, reflectance)
+
+    def _values(self, name: str) -> NDArray[np.float64]:
+        self._require((name,), "it is what was asked for")
+        image = self.observation.images[name]
+        stored = self._fine(name, smooth=False)
+        values = stored * image.scale + image.offset
+        return values if image.nodata is None else np.where(stored == image.nodata, np.nan, values)
+
+    def _require(self, names: Sequence[str], why: str) -> None:
+        missing = [name for name in names if name not in self.observation.images]
+        if missing:
+            raise MissingImageError(
+                "no_data_asset", f"{self.observation.item_id} has no {', '.join(missing)} in the archive ({why})"
+            )
+
+    def _require_mask(self) -> None:
+        wanted, found = self.profile.field, self.observation
+        if wanted is None or wanted in found.mask_fields:
+            return
+        if MASK not in found.images:
+            raise MissingImageError(
+                "no_mask",
+                f"no cloud mask is held for {found.item_id}: ingest the L2A product of this scene, "
+                "or ask with mask=none",
+            )
+        held = ", ".join(sorted(found.mask_fields)) or "nothing"
+        raise MissingImageError(
+            "no_mask",
+            f"the mask of {found.item_id} holds {held}, not {wanted}: ask with a mask that it holds, or with mask=none",
+        )
+
+    def _mask(self) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+        """What the profile leaves out, and the cloud probability, in the shape of the coverage."""
+        shape = self.coverage.weights.shape
+        unknown = np.full(shape, np.nan), np.zeros(shape, dtype=np.bool_)
+        if MASK not in self.observation.images:
+            return unknown[1], unknown[0]
+        try:
+            bits = self._fine(MASK, smooth=False).astype(np.uint16)
+        except UnreadableError:
+            if self.profile.field is None:
+                return unknown[1], unknown[0]
+            raise
+        masked = self.profile.masked(bits)
+        if self.profile.field is not None:
+            # Where nothing is known of the clouds, nothing is claimed to be clear.
+            masked |= bits == MASK_NODATA
+        known = "cloud_probability" in self.observation.mask_fields
+        probability = np.where(bits == MASK_NODATA, np.nan, cloud_probability(bits)) if known else unknown[0]
+        return masked, probability
+
+    def _fine(self, name: str, *, smooth: bool) -> NDArray[Any]:
+        key = name, smooth
+        if key not in self._stored:
+            self._stored[key] = fine_window(self.observation.images[name], self.grid, self.coverage.window, smooth)
+        return self._stored[key]
+
+
+def fine_window(image: Image, grid: Grid, window: Window, smooth: bool) -> NDArray[Any]:  # noqa: FBT001
+    """Stored numbers of `image` for `window` of the fine `grid`.
+
+    A coarser image is repeated (the value of the pixel that contains the place), or, `smooth` and of twice the size,
+    interpolated exactly as ingestion does. Raises `UnreadableError` where the grids do not fit.
+    """
+    factor = round(image.grid.size / grid.size)
+    if image.grid.refined(grid.size) != grid:
+        raise UnreadableError(f"{image.key} does not lie on the grid of its scene")
+    if 0 in window.shape:
+        return np.zeros(window.shape, dtype=np.uint16)
+    if factor == 1:
+        return read_window(image, window)
+    margin = 1 if smooth else 0
+    coarse = window.coarsened(factor, image.grid, margin)
+    stored = read_window(image, coarse)
+    fine = (
+        double(stored.astype(np.uint16), int(image.nodata or 0))
+        if smooth and factor == _BILINEAR_FACTOR
+        else stored.repeat(factor, axis=0).repeat(factor, axis=1)
+    )
+    top, left = window.top - coarse.top * factor, window.left - coarse.left * factor
+    return fine[top : top + window.shape[0], left : left + window.shape[1]]

@@ -1,0 +1,247 @@
+"""A time-series request: its parameters, parsed and checked. A wrong value is refused with the choices there are."""
+
+import json
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal, cast, get_args
+
+import cql2
+
+from stac.bands import BANDS, LAYERS
+from stac.errors import UnknownNameError
+from stac.indices import INDICES, Index, get_index, stored_indices
+from stac.masks import DEFAULT_PROFILE, Profile, get_profile
+from tiler.series.errors import SeriesRequestError
+
+INDICES_COLLECTION = "sentinel-2-indices"
+L2A_COLLECTION = "sentinel-2-l2a"
+L1C_COLLECTION = "sentinel-2-l1c"
+COLLECTIONS = (INDICES_COLLECTION, L2A_COLLECTION, L1C_COLLECTION)
+
+PixelRule = Literal["exact", "centre", "touched"]
+OutputProfile = Literal["default", "sen2chain", "wide"]
+Order = Literal["newest", "oldest"]
+PARAMETERS = (
+    "index", "assets", "datetime", "mask", "min_valid", "max_cloud_cover", "filter", "filter-lang", "pixels", "step",
+    "percentiles", "profile", "order", "f",
+)  # fmt: skip
+
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+_TIME = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}([.,]\d+)?([Zz]|[+-]\d{2}:\d{2})")
+_DURATION = re.compile(r"P(?=\d)(\d+[YMWD])+")
+_MOST_PERCENTILES = 20
+_MOST_FILTER_CHARACTERS = 10_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Interval:
+    """A span of time, ends included; None is open."""
+
+    start: datetime | None = None
+    end: datetime | None = None
+
+    def __str__(self) -> str:
+        if self.start is not None and self.start == self.end:
+            return format_time(self.start)
+        return "/".join(".." if end is None else format_time(end) for end in (self.start, self.end))
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeriesRequest:
+    """What to read, where from, and how to sum it up. Either `indices` or `assets` is given."""
+
+    collection: str
+    indices: tuple[Index, ...] = ()
+    assets: tuple[str, ...] = ()
+    interval: Interval = Interval()
+    mask: Profile
+    min_valid: float = 0.0
+    max_cloud_cover: float | None = None
+    filter: Mapping[str, Any] | None = None
+    pixels: PixelRule = "exact"
+    percentiles: tuple[float, ...] = (25.0, 75.0)
+    profile: OutputProfile = "default"
+    order: Order = "newest"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What each row's `index` may say, in the order asked."""
+        return tuple(index.name for index in self.indices) or self.assets
+
+    def echo(self) -> dict[str, Any]:
+        """The request as parameters that ask for the same again."""
+        asked: dict[str, Any] = {
+            "collection": self.collection,
+            "index" if self.indices else "assets": ",".join(self.names),
+            "datetime": str(self.interval),
+            "mask": self.mask.name,
+            "min_valid": self.min_valid,
+            "max_cloud_cover": self.max_cloud_cover,
+            "filter": json.dumps(self.filter) if self.filter else None,
+            "pixels": self.pixels,
+            "percentiles": ",".join(f"{p:g}" for p in self.percentiles),
+            "profile": self.profile,
+            "order": self.order,
+        }
+        return {name: value for name, value in asked.items() if value is not None}
+
+
+def parse_request(
+    collection: str, parameters: Mapping[str, str], *, default_mask: str = DEFAULT_PROFILE
+) -> SeriesRequest:
+    """The request that `parameters` (as in a query string) spell; raises `SeriesRequestError`."""
+    _check_names(collection, parameters)
+    given = {name: value.strip() for name, value in parameters.items() if value.strip()}
+    if "index" in given and "assets" in given:
+        raise SeriesRequestError("use either index or assets, not both")
+    if "step" in given:
+        _refuse_step(given["step"])
+    return SeriesRequest(
+        collection=collection,
+        indices=() if "assets" in given else _parse_indices(given.get("index", "NDVI")),
+        assets=_parse_assets(given["assets"], collection) if "assets" in given else (),
+        interval=parse_interval(given.get("datetime", "../..")),
+        mask=_known(get_profile, given.get("mask", default_mask)),
+        min_valid=_parse_number("min_valid", given.get("min_valid", "0"), 0, 1),
+        max_cloud_cover=_parse_number("max_cloud_cover", given["max_cloud_cover"], 0, 100)
+        if "max_cloud_cover" in given
+        else None,
+        filter=_parse_filter(given["filter"], given.get("filter-lang")) if "filter" in given else None,
+        pixels=cast("PixelRule", _choose("pixels", given.get("pixels", "exact"), get_args(PixelRule))),
+        percentiles=_parse_percentiles(given.get("percentiles", "25,75")),
+        profile=cast("OutputProfile", _choose("profile", given.get("profile", "default"), get_args(OutputProfile))),
+        order=cast("Order", _choose("order", given.get("order", "newest"), get_args(Order))),
+    )
+
+
+def parse_interval(text: str) -> Interval:
+    """An RFC 3339 instant or interval; `..` or nothing is an open end, a bare date means the whole day."""
+    ends = text.split("/")
+    if len(ends) == 1:
+        return Interval(start=_parse_time(text, last=False), end=_parse_time(text, last=True))
+    if len(ends) != 2:  # noqa: PLR2004
+        raise SeriesRequestError(f"datetime={text!r} is neither an instant nor an interval start/end")
+    start, end = (
+        None if end in ("", "..") else _parse_time(end, last=last)
+        for end, last in zip(ends, (False, True), strict=True)
+    )
+    if start is not None and end is not None and start > end:
+        raise SeriesRequestError(f"datetime={text!r} ends before it starts")
+    return Interval(start=start, end=end)
+
+
+def format_time(moment: datetime) -> str:
+    """RFC 3339 in UTC, with a fraction only where there is one."""
+    utc = moment.astimezone(UTC)
+    return utc.strftime("%Y-%m-%dT%H:%M:%S") + (f".{utc.microsecond:06d}".rstrip("0") if utc.microsecond else "") + "Z"
+
+
+def _check_names(collection: str, parameters: Mapping[str, str]) -> None:
+    if collection not in COLLECTIONS:
+        raise SeriesRequestError(f"no series of collection {collection!r}: choose from {', '.join(COLLECTIONS)}")
+    unknown = sorted(set(parameters) - set(PARAMETERS))
+    if unknown:
+        raise SeriesRequestError(f"unknown parameter {unknown[0]!r}: choose from {', '.join(PARAMETERS)}")
+
+
+def _refuse_step(text: str) -> None:
+    if text.lower() == "none":
+        return
+    if _DURATION.fullmatch(text) is None:
+        raise SeriesRequestError(f"step={text!r} is no ISO 8601 duration: write P7D, P10D, P1M or P1Y")
+    raise SeriesRequestError(f"step={text} is not yet available: leave step out and aggregate the rows")
+
+
+def _known[T](lookup: Callable[[str], T], name: str) -> T:
+    try:
+        return lookup(name)
+    except UnknownNameError as error:
+        raise SeriesRequestError(str(error)) from error
+
+
+def _split(text: str) -> list[str]:
+    return list(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+
+
+def _parse_indices(text: str) -> tuple[Index, ...]:
+    names = _split(text)
+    if not names:
+        raise SeriesRequestError(f"index is empty: choose from {', '.join(INDICES)}")
+    return tuple(dict.fromkeys(_known(get_index, name) for name in names))
+
+
+def _parse_assets(text: str, collection: str) -> tuple[str, ...]:
+    choices = assets_of(collection)
+    by_name = {name.upper(): name for name in choices}
+    names = _split(text)
+    unknown = [name for name in names if name.upper() not in by_name]
+    if unknown or not names:
+        shown = unknown[0] if unknown else text
+        raise SeriesRequestError(f"no series of asset {shown!r} in {collection}: choose from {', '.join(choices)}")
+    return tuple(dict.fromkeys(by_name[name.upper()] for name in names))
+
+
+def assets_of(collection: str) -> tuple[str, ...]:
+    """Assets of a collection whose pixels are single numbers."""
+    if collection == INDICES_COLLECTION:
+        return tuple(index.name for index in stored_indices())
+    level = "L1C" if collection == L1C_COLLECTION else "L2A"
+    bands = [band.name for band in BANDS.values() if level in band.levels]
+    return (*bands, *(layer.name for layer in LAYERS.values() if level in layer.levels and layer.name != "TCI"))
+
+
+def _choose(name: str, value: str, choices: tuple[str, ...]) -> str:
+    if value.lower() not in choices:
+        raise SeriesRequestError(f"{name}={value!r} is unknown: choose from {', '.join(choices)}")
+    return value.lower()
+
+
+def _parse_number(name: str, text: str, low: float, high: float) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not low <= value <= high:
+        raise SeriesRequestError(f"{name}={text!r} is no number from {low:g} to {high:g}")
+    return value
+
+
+def _parse_percentiles(text: str) -> tuple[float, ...]:
+    values = tuple(dict.fromkeys(_parse_number("percentiles", part, 0, 100) for part in _split(text)))
+    if len(values) > _MOST_PERCENTILES:
+        raise SeriesRequestError(f"{len(values)} percentiles asked: at most {_MOST_PERCENTILES}")
+    return values
+
+
+def _parse_time(text: str, *, last: bool) -> datetime:
+    try:
+        if _DATE.fullmatch(text):
+            day = datetime.fromisoformat(text).replace(tzinfo=UTC)
+            return day + timedelta(days=1) - timedelta(microseconds=1) if last else day
+        if _TIME.fullmatch(text):
+            return datetime.fromisoformat(text.upper().replace(",", ".")).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise SeriesRequestError(f"datetime={text!r}: {error}") from error
+    raise SeriesRequestError(
+        f"datetime={text!r} is not RFC 3339: write 2025-01-05T03:11:21Z, or 2025-01-01T00:00:00Z/.. for an interval"
+    )
+
+
+def _parse_filter(text: str, language: str | None) -> Mapping[str, Any]:
+    """CQL2 text or JSON, as CQL2 JSON."""
+    if len(text) > _MOST_FILTER_CHARACTERS:
+        raise SeriesRequestError(f"filter has {len(text)} characters: at most {_MOST_FILTER_CHARACTERS}")
+    if language not in (None, "cql2-text", "cql2-json"):
+        raise SeriesRequestError(f"filter-lang={language!r} is unknown: choose from cql2-text, cql2-json")
+    try:
+        expression = cql2.parse_json(text) if text.startswith("{") else cql2.parse_text(text)
+        expression.validate()
+        parsed = expression.to_json()
+    except (cql2.ParseError, cql2.ValidationError, ValueError) as error:
+        raise SeriesRequestError(f"filter is no CQL2: {str(error).splitlines()[0][:300]}") from error
+    if not isinstance(parsed, dict) or "op" not in parsed:
+        raise SeriesRequestError('filter is no CQL2 condition, such as "eo:cloud_cover" < 20')
+    return parsed

@@ -1,0 +1,62 @@
+"""The rows of a series: one per feature, acquisition and index."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+from tiler.series.acquisitions import Nearest
+from tiler.series.request import SeriesRequest
+from tiler.series.statistics import Statistics
+
+Status = Literal["ok", "partial", "masked", "nodata", "unreadable", "no_mask", "no_data_asset", "no_pixel"]
+STATUSES: Mapping[Status, str] = {
+    "ok": "at least one valid pixel",
+    "partial": "valid pixels, but a part of the feature could not be read (counted as nodata)",
+    "masked": "no valid pixel: the cloud mask leaves all out",
+    "nodata": "no valid pixel: the image holds nothing there",
+    "unreadable": "an object could not be read; the reason names it",
+    "no_mask": "the mask asked for is not held for this acquisition",
+    "no_data_asset": "an image that the index needs is not held for this acquisition",
+    "no_pixel": "no pixel belongs to the feature by the rule asked for",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One feature, acquisition and index. `statistics` is None where nothing could be read."""
+
+    feature_id: str
+    acquired: datetime
+    index: str
+    statistics: Statistics | None
+    tile: str
+    item_id: str
+    baseline: str
+    mask: str
+    status: Status
+    reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Series:
+    """A whole answer; `attributes` are the features' own, by feature id."""
+
+    request: SeriesRequest
+    rows: Sequence[Row]
+    attributes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    acquisitions: int = 0
+    dropped: int = 0
+    nearest: Nearest | None = None
+
+    @property
+    def statuses(self) -> dict[str, int]:
+        """How many rows have each status, zeros included."""
+        counted = Counter(row.status for row in self.rows)
+        return {status: counted[status] for status in STATUSES}
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether everything could be read: only then may the answer be cached."""
+        return not any(row.status in ("unreadable", "partial") for row in self.rows)

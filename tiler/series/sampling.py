@@ -1,0 +1,269 @@
+"""One feature in one acquisition: which tiles hold it, what each contributes, and the rows that come of it.
+
+A point is read from one tile: the first, by name, in which it is valid; where it is valid in none, the first in which
+it is at least covered. A polygon is shared out among the tiles without counting ground twice: the first tile takes all
+that it covers, the next what is left. Datastrips of one tile fill each other's nodata.
+"""
+
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+
+import numpy as np
+import shapely
+from shapely.geometry import MultiPoint, Point
+from shapely.geometry.base import BaseGeometry
+
+from tiler.series.acquisitions import Observation
+from tiler.series.coverage import Coverage, Coverages, cover
+from tiler.series.errors import UnreadableError
+from tiler.series.features import Feature, project
+from tiler.series.grid import Grid
+from tiler.series.reading import MissingImageError, SceneReader, fine_grid
+from tiler.series.request import INDICES_COLLECTION, SeriesRequest
+from tiler.series.rows import Row, Status
+from tiler.series.statistics import Pixels, Statistics, merge, summarise
+
+_RANK: tuple[Status, ...] = ("ok", "partial", "masked", "nodata", "no_pixel", "no_mask", "no_data_asset", "unreadable")
+_EXTENT_SEGMENT = 10_000.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class TileScene:
+    """What one tile holds of an acquisition: one observation, or several datastrips, on one grid."""
+
+    tile: str
+    grid: Grid
+    observations: Sequence[Observation]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Acquisition:
+    """One overpass over one feature."""
+
+    feature: Feature
+    scenes: Sequence[TileScene]
+    bare: Sequence[Observation] = ()
+
+    @property
+    def pixels(self) -> int:
+        """Pixels that one image of it needs at most: those of the feature's bounding box, for each item."""
+        return sum(_pixels_within(self.feature, scene.grid) * len(scene.observations) for scene in self.scenes)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    """An observation that contributes nothing, and why."""
+
+    observation: Observation
+    status: Status
+    reason: str
+
+
+@dataclass(kw_only=True)
+class Sampler:
+    """Reads acquisitions for one request; safe to use from several threads."""
+
+    request: SeriesRequest
+    coverages: Coverages = field(default_factory=Coverages)
+
+    def rows(self, acquisition: Acquisition) -> list[Row]:
+        """One row per index or asset of the request."""
+        readers: dict[Hashable, SceneReader] = {}
+        return [self._row(acquisition, name, readers) for name in self.request.names]
+
+    def _row(self, acquisition: Acquisition, name: str, readers: dict[Hashable, SceneReader]) -> Row:
+        if not acquisition.scenes:
+            return self._failed(acquisition, acquisition.bare[0], name, "no_data_asset", "the item has no usable image")
+        if isinstance(acquisition.feature.geometry, Point):
+            return self._of_point(acquisition, name, readers)
+        return self._shared(acquisition, acquisition.scenes, name, readers)
+
+    def _of_point(self, acquisition: Acquisition, name: str, readers: dict[Hashable, SceneReader]) -> Row:
+        rows: list[Row] = []
+        for scene in acquisition.scenes:
+            rows.append(self._shared(acquisition, (scene,), name, readers))
+            if rows[-1].status == "ok":
+                return rows[-1]
+        return min(rows, key=lambda row: _RANK.index(row.status))
+
+    def _shared(
+        self, acquisition: Acquisition, scenes: Sequence[TileScene], name: str, readers: dict[Hashable, SceneReader]
+    ) -> Row:
+        """A row from all `scenes` that can be read; those that cannot leave their ground to the others."""
+        failures: list[Failure] = []
+        left = list(scenes)
+        while left:
+            parts = [
+                self._pixels(
+                    scene=scene,
+                    coverage=self._coverage(acquisition.feature, left, position),
+                    name=name,
+                    readers=readers,
+                    failures=failures,
+                )
+                for position, scene in enumerate(left)
+            ]
+            if all(part is not None for part in parts):
+                shares = [(scene, part) for scene, part in zip(left, parts, strict=True) if part is not None]
+                return self._summed(acquisition, shares, name, failures)
+            left = [scene for scene, part in zip(left, parts, strict=True) if part is not None]
+        return self._failed(acquisition, failures[0].observation, name, failures[0].status, failures[0].reason)
+
+    def _pixels(
+        self,
+        *,
+        scene: TileScene,
+        coverage: Coverage,
+        name: str,
+        readers: dict[Hashable, SceneReader],
+        failures: list[Failure],
+    ) -> Pixels | None:
+        """What a tile contributes; None, and one more of `failures`, where none of its observations can be read."""
+        merged: Pixels | None = None
+        for observation in scene.observations:
+            key = observation.item_id, id(coverage)
+            if key not in readers:
+                readers[key] = SceneReader(
+                    observation=observation, grid=scene.grid, coverage=coverage, profile=self.request.mask
+                )
+            try:
+                found = readers[key].pixels(name, computed=self._is_computed(name))
+            except MissingImageError as error:
+                failures.append(Failure(observation=observation, status=error.status, reason=str(error)))
+            except UnreadableError as error:
+                failures.append(Failure(observation=observation, status="unreadable", reason=str(error)))
+            else:
+                merged = found if merged is None else _filled(merged, found)
+        return merged
+
+    def _is_computed(self, name: str) -> bool:
+        index = next((index for index in self.request.indices if index.name == name), None)
+        return index is not None and not (index.stored and self.request.collection == INDICES_COLLECTION)
+
+    def _coverage(self, feature: Feature, scenes: Sequence[TileScene], position: int) -> Coverage:
+        """What the scene at `position` takes: the first also takes the blame for ground that no tile holds."""
+        grid = scenes[position].grid
+        others = scenes[1:] if position == 0 else scenes[:position]
+        key = feature.id, grid, position == 0, tuple(scene.grid for scene in others)
+        return self.coverages.of(key, lambda: self._make_coverage(feature, grid, others, first=position == 0))
+
+    def _make_coverage(self, feature: Feature, grid: Grid, others: Sequence[TileScene], *, first: bool) -> Coverage:
+        geometry = feature.projected(grid.epsg)
+        for other in others:
+            extent = _extent(other.grid, grid.epsg)
+            geometry = geometry.difference(extent.difference(grid.extent) if first else extent)
+        if not first:
+            geometry = geometry.intersection(grid.extent)
+        return cover(_of_kind(geometry, points=feature.is_points), grid, self.request.pixels)
+
+    def _summed(
+        self,
+        acquisition: Acquisition,
+        parts: Sequence[tuple[TileScene, Pixels]],
+        name: str,
+        failures: Sequence[Failure],
+    ) -> Row:
+        used = sorted(parts, key=lambda part: -float(part[1].weights.sum()))
+        used = [part for part in used if part[1].weights.size] or used[:1]
+        pixels = merge([part[1] for part in parts])
+        statistics = summarise(pixels, self.request.percentiles)
+        status, reason = _judge(statistics, list(dict.fromkeys(failure.reason for failure in failures)))
+        observations = [observation for scene, _ in used for observation in scene.observations]
+        return self._make(acquisition, observations, name, status=status, reason=reason, statistics=statistics)
+
+    def _failed(
+        self, acquisition: Acquisition, observation: Observation, name: str, status: Status, reason: str
+    ) -> Row:
+        return self._make(acquisition, [observation], name, status=status, reason=reason)
+
+    def _make(
+        self,
+        acquisition: Acquisition,
+        observations: Sequence[Observation],
+        name: str,
+        *,
+        status: Status,
+        reason: str,
+        statistics: Statistics | None = None,
+    ) -> Row:
+        return Row(
+            feature_id=acquisition.feature.id,
+            acquired=min(observation.acquired for observation in observations),
+            index=name,
+            statistics=statistics,
+            tile=_joined(observation.tile for observation in observations),
+            item_id=_joined(observation.item_id for observation in observations),
+            baseline=_joined(str(observation.baseline) for observation in observations),
+            mask=self.request.mask.name,
+            status=status,
+            reason=reason,
+        )
+
+
+def acquisitions_of(feature: Feature, observations: Sequence[Observation]) -> list[Acquisition]:
+    """The overpasses that saw `feature`, oldest first."""
+    shapely.prepare(feature.geometry)
+    seen = [found for found in observations if feature.geometry.intersects(found.footprint)]
+    ordered = sorted(seen, key=lambda found: (found.overpass, found.tile, found.strip, found.item_id))
+    passes = [_acquisition(feature, list(group)) for _, group in groupby(ordered, key=lambda found: found.overpass)]
+    return sorted(passes, key=lambda one: _earliest(one).acquired)
+
+
+def _acquisition(feature: Feature, observations: Sequence[Observation]) -> Acquisition:
+    scenes = []
+    for tile, group in groupby(observations, key=lambda found: found.tile):
+        usable = [(found, grid) for found in group if (grid := fine_grid(found)) is not None]
+        if usable:
+            scenes.append(TileScene(tile=tile, grid=usable[0][1], observations=[found for found, _ in usable]))
+    return Acquisition(feature=feature, scenes=scenes, bare=observations)
+
+
+def _earliest(acquisition: Acquisition) -> Observation:
+    return min(acquisition.bare, key=lambda found: found.acquired)
+
+
+def _filled(first: Pixels, second: Pixels) -> Pixels:
+    """`first`, with the pixels of `second` where it holds nothing; both of one coverage."""
+    empty = np.isnan(first.values)
+    return Pixels(
+        values=np.where(empty, second.values, first.values),
+        weights=first.weights,
+        masked=np.where(empty, second.masked, first.masked),
+        cloud_probability=np.where(empty, second.cloud_probability, first.cloud_probability),
+        outside=first.outside,
+    )
+
+
+def _pixels_within(feature: Feature, grid: Grid) -> int:
+    if feature.is_points:
+        return int(shapely.get_num_coordinates(feature.geometry))
+    west, south, east, north = feature.projected(grid.epsg).bounds
+    return max(1, round(float((east - west) * (north - south)) / grid.size**2))
+
+
+def _extent(grid: Grid, epsg: int) -> BaseGeometry:
+    if grid.epsg == epsg:
+        return grid.extent
+    return project(shapely.segmentize(grid.extent, _EXTENT_SEGMENT), grid.epsg, epsg)
+
+
+def _of_kind(geometry: BaseGeometry, *, points: bool) -> BaseGeometry:
+    """Without the slivers of lower dimension that cutting leaves."""
+    if points:
+        return geometry if geometry.is_empty or isinstance(geometry, Point) else MultiPoint(shapely.get_parts(geometry))
+    return shapely.union_all([part for part in shapely.get_parts(geometry) if part.area > 0])
+
+
+def _judge(statistics: Statistics, failures: Sequence[str]) -> tuple[Status, str]:
+    if statistics.count == 0:
+        return "no_pixel", "no pixel centre lies within the feature: ask with pixels=exact"
+    if statistics.valid > 0:
+        return ("partial", "; ".join(failures)) if failures and statistics.nodata > 0 else ("ok", "")
+    if statistics.masked > 0:
+        return "masked", "every pixel that holds data is left out by the cloud mask"
+    return "nodata", "; ".join(failures) or "the image holds no data there"
+
+
+def _joined(parts: Iterable[str]) -> str:
+    return " ".join(dict.fromkeys(parts))
