@@ -93,6 +93,6 @@ def _parse(content: bytes, label: str) -> Element:
         root: Element = fromstring(content, forbid_dtd=True)
     except DefusedXmlException as error:
         raise InvalidProductError(f"{label}: XML with a document type or entities is refused: {error}") from error
-    except (ParseError, ValueError) as error:
+    except (ParseError, ValueError, LookupError) as error:  # LookupError: an encoding that is none
         raise InvalidProductError(f"{label}: no well-formed XML: {error}") from error
     return root
