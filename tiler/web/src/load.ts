@@ -19,42 +19,55 @@ function isAbort(error: unknown): boolean {
 
 /** Starts the series and scene requests that follow the chosen place, index and date. */
 export function followChoices(): void {
-  effect(() => {
-    attempt.value;
-    const [where, what] = [place.value, index.value];
-    if (!where) {
-      series.value = { kind: "idle" };
-      return undefined;
-    }
-    const controller = new AbortController();
-    series.value = { kind: "loading" };
-    fetchSeries(where, what, controller.signal).then(
-      (samples) => {
-        series.value = { kind: "ready", samples };
-      },
-      (error: unknown) => {
-        if (!isAbort(error)) series.value = { kind: "failed", ...describe(error) };
-      },
-    );
-    return () => controller.abort();
-  });
+  effect(followSeries);
+  effect(followScene);
+}
 
-  effect(() => {
-    const sample = selected.value;
-    scenes.value = [];
-    if (!sample) return undefined;
-    const controller = new AbortController();
-    fetchScenes(sample, controller.signal).then(
-      (found) => {
-        scenes.value = found;
-      },
-      (error: unknown) => {
-        // The image's details are a side dish: the curve stands without them, and retrying the series asks again.
-        if (!isAbort(error) && !(error instanceof ApiError)) throw error;
-      },
-    );
-    return () => controller.abort();
-  });
+function followSeries(): (() => void) | undefined {
+  attempt.value;
+  const [where, what] = [place.value, index.value];
+  if (!where) {
+    series.value = { kind: "idle" };
+    return undefined;
+  }
+  const controller = new AbortController();
+  series.value = { kind: "loading" };
+  fetchSeries(where, what, controller.signal).then(
+    (samples) => {
+      series.value = { kind: "ready", samples };
+    },
+    (error: unknown) => {
+      if (!isAbort(error)) series.value = { kind: "failed", ...describe(error) };
+    },
+  );
+  return () => controller.abort();
+}
+
+let asked: { readonly item: string; readonly controller: AbortController } | null = null;
+
+/** Another index of the same image, or a reload of the same series, needs no new look-up. */
+function followScene(): void {
+  if (series.value.kind === "loading") return;
+  const sample = selected.value;
+  if (sample?.itemId === asked?.item) return;
+  asked?.controller.abort();
+  asked = null;
+  scenes.value = null;
+  if (!sample) return;
+  const controller = new AbortController();
+  asked = { item: sample.itemId, controller };
+  fetchScenes(sample, controller.signal).then(
+    (found) => {
+      scenes.value = found;
+    },
+    (error: unknown) => {
+      if (isAbort(error)) return;
+      if (!(error instanceof ApiError)) throw error;
+      // The curve stands without the image's details; choosing the image again asks again.
+      asked = null;
+      scenes.value = [];
+    },
+  );
 }
 
 function describe(error: unknown): { status: number; message: string } {

@@ -32,8 +32,8 @@ export const attempt = signal(0);
 
 export const heldTiles = signal<readonly HeldTile[]>([]);
 export const coverageState = signal<"loading" | "ready" | "failed">("loading");
-/** The items of the selected acquisition, once known. */
-export const scenes = signal<readonly Scene[]>([]);
+/** The items of the selected acquisition; null while they are looked up. */
+export const scenes = signal<readonly Scene[] | null>(null);
 
 export const samples = computed<readonly Sample[]>(() =>
   series.value.kind === "ready" ? series.value.samples : [],

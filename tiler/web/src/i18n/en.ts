@@ -66,15 +66,12 @@ export const en = {
     summary: (best: string, bestValue: string, low: string, lowValue: string, clear: number, all: number) =>
       `Highest ${best} (${bestValue}), lowest ${low} (${lowValue}); ${clear} clear of ${all} images.`,
     chart: (index: string) => `${index} curve: choose an image with the arrow keys`,
-    value: (date: string, index: string, value: string) => `${date}: ${index} ${value}`,
-    unusable: (date: string, why: string) => `${date}: ${why}`,
     keyClear: "clear image",
     keyMasked: "cloud or no data",
     hint: "Click the curve, or use ← →, to see that image on the map.",
     download: "Download CSV",
     copyLink: "Copy link",
     table: "Table",
-    curve: "Curve",
   },
   status: {
     ok: "clear",
@@ -122,7 +119,7 @@ export const en = {
   },
 
   attribution: {
-    sentinel: (years: string) => `Contains modified Copernicus Sentinel data ${years}`,
+    sentinel: (years: string) => ["Contains modified Copernicus Sentinel data", years].join(" ").trim(),
     base: "Natural Earth",
   },
   links: { stac: "Catalogue (STAC API)", raster: "Tiles and series API" },

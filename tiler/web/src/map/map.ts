@@ -48,6 +48,9 @@ export function createMap(target: HTMLElement): void {
       new Attribution({ collapsible: false }),
     ],
   });
+  // OpenLayers names its buttons "+" and "–", with words in the tooltip only.
+  for (const button of target.querySelectorAll<HTMLElement>(".ol-zoom button"))
+    button.ariaLabel = button.title;
   followCoverage();
   followImagery();
   followPlace(view);

@@ -7,11 +7,14 @@ import { INDEX_STYLES } from "../indices";
 import { index, samples, select, selected, step } from "../state";
 import { repaint } from "../theme";
 
-/** One sample in words: its value, or why it has none. */
-export function describe(sample: Sample): string {
-  const date = formatDate(sample.time);
-  if (sample.value === null) return t.series.unusable(date, t.status[sample.status] ?? sample.status);
-  return t.series.value(date, t.indices[index.value].title, formatValue(sample.value));
+/** What one sample says: its value, or why it has none. */
+export function reading(sample: Sample): string {
+  if (sample.value === null) return t.status[sample.status] ?? sample.status;
+  return `${t.indices[index.value].title} ${formatValue(sample.value)}`;
+}
+
+function describe(sample: Sample): string {
+  return `${formatDate(sample.time)}: ${reading(sample)}`;
 }
 
 const STEPS: Readonly<Record<string, number>> = {

@@ -12,7 +12,7 @@ import { t } from "../i18n";
 import { hasColour, sceneIn } from "../map/imagery";
 import { index, layer, place, scenes, selected, step } from "../state";
 import { CopyField } from "./copy";
-import { describe } from "./curve";
+import { reading } from "./curve";
 
 /** The acquisition that the map shows: what it is, its neighbours, and where its data are. */
 export function ImageCard() {
@@ -26,7 +26,7 @@ export function ImageCard() {
       </div>
       <p class="image-date" aria-live="polite">
         <strong>{formatDate(sample.time)}</strong> <span class="muted">{formatTime(sample.time)}</span>
-        <span class="visually-hidden">{describe(sample)}</span>
+        <span class="reading">{reading(sample)}</span>
       </p>
       <Facts sample={sample} />
       <Products />
@@ -49,7 +49,7 @@ function Stepper() {
 }
 
 function Facts({ sample }: { readonly sample: Sample }) {
-  const properties = (sceneIn(SURFACE_COLLECTION) ?? scenes.value[0])?.properties;
+  const properties = (sceneIn(SURFACE_COLLECTION) ?? scenes.value?.[0])?.properties;
   const cloud = properties?.["eo:cloud_cover"];
   const facts: readonly (readonly [string, string | undefined])[] = [
     [t.image.tile, sample.tile],
@@ -74,11 +74,15 @@ function Facts({ sample }: { readonly sample: Sample }) {
 
 function Products() {
   const surface = sceneIn(SURFACE_COLLECTION);
-  const top = scenes.value.find((scene) => scene.collection === TOP_COLLECTION);
+  const top = scenes.value?.find((scene) => scene.collection === TOP_COLLECTION);
   return (
     <p class="products">
       {surface && <a href={itemUrl(surface)}>{t.image.surface}</a>}
-      {top ? <a href={itemUrl(top)}>{t.image.top}</a> : <span class="muted">{t.image.noTop}</span>}
+      {top ? (
+        <a href={itemUrl(top)}>{t.image.top}</a>
+      ) : (
+        <span class="muted">{scenes.value ? t.image.noTop : ""}</span>
+      )}
     </p>
   );
 }

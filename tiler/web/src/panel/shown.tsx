@@ -7,7 +7,8 @@ import { index, type Layer, layer, place, scenes, selected } from "../state";
 /** What the map shows now, on the map itself: the date, the choice of layer, and the legend of colours. */
 export function Shown() {
   const sample = place.value ? selected.value : null;
-  const missing = sample !== null && layer.value === "colour" && scenes.value.length > 0 && !hasColour();
+  const missing =
+    sample !== null && layer.value === "colour" && (scenes.value?.length ?? 0) > 0 && !hasColour();
   return (
     <div class="shown">
       <fieldset class="layers">

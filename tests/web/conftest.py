@@ -1,0 +1,86 @@
+"""A real browser, and a visit that notes what the page asks for and what it complains about."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import pytest
+
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: uv sync --group test")
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Stack(Protocol):
+    """What these tests need of the running stack: its origin, and a place with images."""
+
+    url: str
+    point: tuple[float, float]
+
+
+@dataclass
+class Visit:
+    """One page in a context of its own."""
+
+    page: Any
+    origin: str
+    requests: list[str] = field(default_factory=list)
+    complaints: list[str] = field(default_factory=list)
+
+    def open(self, query: str = "") -> None:
+        self.page.goto(f"{self.origin}/{query}")
+
+    @property
+    def foreign(self) -> list[str]:
+        """Requests that left the origin."""
+        own = (f"{self.origin}/", "data:", "blob:")
+        return [url for url in self.requests if not url.startswith(own)]
+
+    def shot(self, name: str) -> Path:
+        """Save what is seen under build/screenshots once the map's images have arrived."""
+        self.page.wait_for_load_state("networkidle")
+        path = ROOT / "build" / "screenshots" / f"{name}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.page.screenshot(path=path)
+        return path
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if chromium is None:
+        pytest.skip("no Chromium on this machine: apt-get install chromium")
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(browser: Any, stack: Stack) -> Iterator[Callable[..., Visit]]:
+    """Make a visit; options are those of a browser context (viewport, colour scheme, …)."""
+    if not (ROOT / "tiler" / "static" / "index.html").is_file():
+        pytest.fail("the page is not built: npm ci && npm run build, in tiler/web")
+    contexts = []
+
+    def make(**options: Any) -> Visit:
+        context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
+        contexts.append(context)
+        made = Visit(page=context.new_page(), origin=stack.url.rstrip("/"))
+        made.page.on("request", lambda request: made.requests.append(request.url))
+        made.page.on("pageerror", lambda error: made.complaints.append(str(error)))
+        made.page.on(
+            "console",
+            lambda message: (
+                made.complaints.append(f"{message.text} {message.location}")
+                if message.type in ("error", "warning")
+                else None
+            ),
+        )
+        return made
+
+    yield make
+    for context in contexts:
+        context.close()
