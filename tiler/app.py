@@ -5,7 +5,7 @@ import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from fastapi import FastAPI, Request
 from psycopg_pool import ConnectionPool
@@ -13,8 +13,8 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.staticfiles import StaticFiles
 from starlette_cramjam.middleware import CompressionMiddleware
 from titiler.core.factory import AlgorithmFactory, ColorMapFactory, MultiBaseTilerFactory, TilerFactory, TMSFactory
-from titiler.extensions import stacRenderExtension, wmtsExtension
-from titiler.extensions.render import _adapt_render_for_v2
+from titiler.extensions.render import _adapt_render_for_v2, stacRenderExtension
+from titiler.extensions.wmts import wmtsExtension
 from titiler.mosaic.extensions.wmts import wmtsExtension as wmtsMosaicExtension
 from titiler.pgstac.backend import ttl_cache as backend_cache
 from titiler.pgstac.dependencies import SearchIdParams
@@ -120,7 +120,7 @@ def _mosaic(prefix: str, path: Callable[..., str], extensions: list[Any]) -> Mos
         backend=MosaicBackend,
         backend_dependency=MosaicParams,
         dataset_reader=MosaicItemReader,
-        render_dependency=render_params,
+        render_dependency=cast("Any", render_params),
         colormap_dependency=colormap_params,
         add_statistics=True,
         add_part=True,
@@ -162,7 +162,7 @@ def _add_items(app: FastAPI) -> None:
         reader=ItemReader,
         path_dependency=item_path,
         router_prefix=prefix,
-        render_dependency=render_params,
+        render_dependency=cast("Any", render_params),
         colormap_dependency=colormap_params,
         add_viewer=False,
         get_renders=_item_renders,
@@ -179,11 +179,11 @@ def _add_items(app: FastAPI) -> None:
     app.include_router(cogs.router, tags=["COGs"], prefix="/cog")
 
 
-def _mosaic_renders(mosaic: MosaicBackend) -> dict[str, Any]:
+def _mosaic_renders(mosaic: Any) -> dict[str, Any]:
     return _adapted(mosaic.info().metadata.defaults_params or {})
 
 
-def _item_renders(reader: ItemReader) -> dict[str, Any]:
+def _item_renders(reader: Any) -> dict[str, Any]:
     return _adapted(reader.item.properties.get("renders", {}))
 
 

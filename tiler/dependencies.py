@@ -81,7 +81,7 @@ def object_path(
 
 
 @dataclass(init=False)
-class MosaicParams(DefaultDependency):  # type: ignore[misc]
+class MosaicParams(DefaultDependency):
     """What the mosaic backend needs: the database, and where to note the items it had to leave out."""
 
     pool: ConnectionPool = field(init=False)

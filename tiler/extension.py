@@ -36,7 +36,7 @@ Collection = Annotated[str, Path(description=f"one of {', '.join(COLLECTIONS)}")
 
 
 @define
-class SeriesExtension(FactoryExtension):  # type: ignore[misc]
+class SeriesExtension(FactoryExtension):
     """`/timeseries/point/…` and `/timeseries/statistics` below each collection."""
 
     def register(self, factory: BaseFactory) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 from rasterio.errors import RasterioIOError
 from rio_tiler.errors import EmptyMosaicError, InvalidAssetName, MissingAssets, PointOutsideBounds, TileOutsideBounds
 from rio_tiler.io import BaseReader, Reader
-from rio_tiler.models import ImageData, PointData
+from rio_tiler.models import ImageData, Info, PointData
 from rio_tiler.types import AssetInfo, AssetType
 from titiler.pgstac.backend import PGSTACBackend
 from titiler.pgstac.reader import PgSTACReader, SimpleSTACReader
@@ -21,7 +21,7 @@ _TOLERATED = (TileOutsideBounds, InvalidAssetName, MissingAssets, RasterioIOErro
 
 
 @attr.s
-class AssetReader(Reader):  # type: ignore[misc]
+class AssetReader(Reader):
     """A COG whose values come out physical: `dn * scale + offset` as float32, masked where nodata.
 
     Scale and offset are those given (from the item), else the file's own tags. `unscale=false` asks for stored numbers.
@@ -31,11 +31,12 @@ class AssetReader(Reader):  # type: ignore[misc]
     offset: float | None = attr.ib(default=None, kw_only=True)
 
     def __attrs_post_init__(self) -> None:
-        super().__attrs_post_init__()
+        super().__attrs_post_init__()  # type: ignore[no-untyped-call]
+        source: Any = self.dataset
         if self.scale is None:
-            self.scale = self.dataset.scales[0]
+            self.scale = source.scales[0]
         if self.offset is None:
-            self.offset = self.dataset.offsets[0]
+            self.offset = source.offsets[0]
 
     def part(self, *args: Any, unscale: bool | None = None, **kwargs: Any) -> ImageData:
         """Part of the image, in physical values."""
@@ -94,29 +95,57 @@ def _read_from_store(info: AssetInfo, asset: dict[str, Any]) -> AssetInfo:
 
 
 @attr.s
-class ItemReader(PgSTACReader):  # type: ignore[misc]
+class ItemReader(PgSTACReader):
     """One item, read from the store directly."""
 
     reader: type[BaseReader] = attr.ib(default=AssetReader)
 
+    def info(self, assets: Any = None, **kwargs: Any) -> dict[str, Info]:
+        """What GDAL says of each asset; of all, unasked."""
+        return super().info(assets=assets or self.assets, **kwargs)
+
+    def statistics(self, assets: Any = None, **kwargs: Any) -> dict[str, Any]:
+        """Statistics of each asset; of all, unasked."""
+        return cast("dict[str, Any]", super().statistics(assets=assets or self.assets, **kwargs))
+
     def _get_asset_info(self, asset: AssetType) -> AssetInfo:
-        info = super()._get_asset_info(asset)
-        return _read_from_store(info, self.item.assets[info["name"]].to_dict())
+        # Not the parent's: it warns of STAC statistics that are not per band, and would stretch by those of stored
+        # numbers.
+        options: Any = {"name": asset} if isinstance(asset, str) else asset
+        name = options.get("name")
+        if name not in self.assets:
+            raise InvalidAssetName(f"item {self.item.id} has no asset {name!r}: choose from {', '.join(self.assets)}")
+        stored = self.item.assets[name]
+        reader_options, method_options = self._get_options(options, stored)
+        info = AssetInfo(
+            url=stored.href,
+            name=name,
+            media_type=stored.media_type,
+            reader_options=reader_options,
+            method_options=method_options,
+            metadata=stored.extra_fields,
+        )
+        return _read_from_store(info, stored.to_dict())
 
 
 @attr.s
-class MosaicItemReader(SimpleSTACReader):  # type: ignore[misc]
+class MosaicItemReader(SimpleSTACReader):
     """An item of a mosaic, read from the store directly."""
 
     reader: type[BaseReader] = attr.ib(default=AssetReader)
 
     def _get_asset_info(self, asset: AssetType) -> AssetInfo:
-        info = super()._get_asset_info(asset)
+        try:
+            info = super()._get_asset_info(asset)
+        except InvalidAssetName as error:
+            wanted = asset if isinstance(asset, str) else asset["name"]
+            held = ", ".join(self.assets)
+            raise InvalidAssetName(f"item {self.input['id']} has no asset {wanted!r}: choose from {held}") from error
         return _read_from_store(info, self.input["assets"][info["name"]])
 
 
 @attr.s
-class MosaicBackend(PGSTACBackend):  # type: ignore[misc]
+class MosaicBackend(PGSTACBackend):
     """A mosaic that leaves out superseded items, tolerates items it cannot read, and names these in `unreadable`."""
 
     reader: type[MosaicItemReader] = attr.ib(default=MosaicItemReader)
@@ -137,20 +166,20 @@ class MosaicBackend(PGSTACBackend):  # type: ignore[misc]
         self.unreadable.extend(f"{item['collection']}/{item['id']}" for item in current if not item.get("assets"))
         return [item for item in current if item.get("assets")]
 
-    def tile(self, *args: Any, **kwargs: Any) -> tuple[ImageData, list[str]]:
+    def tile(self, *args: Any, **kwargs: Any) -> tuple[ImageData, list[str]]:  # type: ignore[override]
         """A tile of what can be read."""
         return cast("tuple[ImageData, list[str]]", self._tolerant(super().tile, *args, **kwargs))
 
-    def part(self, *args: Any, **kwargs: Any) -> tuple[ImageData, list[str]]:
+    def part(self, *args: Any, **kwargs: Any) -> tuple[ImageData, list[str]]:  # type: ignore[override]
         """A part of what can be read."""
         return cast("tuple[ImageData, list[str]]", self._tolerant(super().part, *args, **kwargs))
 
-    def point(self, *args: Any, **kwargs: Any) -> list[tuple[str, PointData]]:
+    def point(self, *args: Any, **kwargs: Any) -> list[tuple[str, PointData]]:  # type: ignore[override]
         """Values of the items that can be read."""
         found = super().point(*args, allowed_exceptions=(*_TOLERATED, PointOutsideBounds), **kwargs)
         if not found and self._failures:
             raise self._failures[0]
-        return cast("list[tuple[str, PointData]]", found)
+        return found
 
     def _tolerant(self, method: Any, *args: Any, **kwargs: Any) -> Any:
         try:
@@ -172,13 +201,13 @@ class MosaicBackend(PGSTACBackend):  # type: ignore[misc]
         @attr.s
         class Watched(reader):  # type: ignore[misc,valid-type]
             def tile(self, *args: Any, **kwargs: Any) -> ImageData:
-                return self._note(super().tile, *args, **kwargs)
+                return cast("ImageData", self._note(super().tile, *args, **kwargs))
 
             def part(self, *args: Any, **kwargs: Any) -> ImageData:
-                return self._note(super().part, *args, **kwargs)
+                return cast("ImageData", self._note(super().part, *args, **kwargs))
 
             def point(self, *args: Any, **kwargs: Any) -> PointData:
-                return self._note(super().point, *args, **kwargs)
+                return cast("PointData", self._note(super().point, *args, **kwargs))
 
             def _note(self, method: Any, *args: Any, **kwargs: Any) -> Any:
                 try:

@@ -1,6 +1,6 @@
 """Default renders: how an asset looks when a request names neither range nor colours."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 from fastapi import Depends, Query, Request
 from rio_tiler.colormap import cmap
@@ -26,7 +26,7 @@ def render_params(
     """
     if params.rescale is None and _is_picture(request):
         default = _default_range(_plain_assets(request, assets))
-        params.rescale = None if default is None else [default]
+        params.rescale = None if default is None else cast("Any", [default])
     return params
 
 

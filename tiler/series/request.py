@@ -239,7 +239,7 @@ def _parse_filter(text: str, language: str | None) -> Mapping[str, Any]:
     try:
         expression = cql2.parse_json(text) if text.startswith("{") else cql2.parse_text(text)
         expression.validate()
-        parsed = expression.to_json()
+        parsed: Any = expression.to_json()
     except (cql2.ParseError, cql2.ValidationError, ValueError) as error:
         raise SeriesRequestError(f"filter is no CQL2: {str(error).splitlines()[0][:300]}") from error
     if not isinstance(parsed, dict) or "op" not in parsed:
