@@ -9,7 +9,7 @@ from statistics import NormalDist
 
 import numpy as np
 
-from ingest.sample.grid import Grid
+from ingest.sample.grid import LATITUDE_BANDS, Grid
 from ingest.sample.noise import F32, fractal, seed_of, step, uniform
 from ingest.sample.spec import ProductSpec
 from ingest.sample.sun import sun_angles
@@ -48,8 +48,11 @@ def sky(spec: ProductSpec, grid: Grid) -> Sky:
 
 
 def shadow_shift(spec: ProductSpec) -> tuple[float, float]:
-    """Metres (east, north) from a shadow to the cloud that throws it."""
-    lon, lat = spec.grid.centre
+    """Metres (east, north) from a shadow to the cloud that throws it.
+
+    One sun for the tiles of a UTM zone and latitude band: shadows must not jump at a tile's border.
+    """
+    lon, lat = spec.grid.mgrs.zone * 6 - 183, 8 * LATITUDE_BANDS.index(spec.grid.mgrs.band) - 76
     angles = sun_angles(spec.datastrip_start, np.array(lon), np.array(lat))
     reach = CLOUD_HEIGHT * tan(radians(float(angles.zenith)))
     azimuth = radians(float(angles.azimuth))
@@ -63,7 +66,7 @@ def _margin(spec: ProductSpec, grid: Grid, seed: int) -> F32:
 
 
 def _opacity(margin: F32) -> F32:
-    return step(margin, -0.15, 0.75)
+    return step(margin, -0.20, 0.45)
 
 
 def _cirrus(grid: Grid, seed: int) -> F32:

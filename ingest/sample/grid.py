@@ -20,7 +20,9 @@ _SQUARE = 100_000
 _SOUTH = 10_000_000
 _COLUMNS = ("ABCDEFGH", "JKLMNPQR", "STUVWXYZ")
 _ROWS = "ABCDEFGHJKLMNPQRSTUV"
-_BANDS = "CDEFGHJKLMNPQRSTUVWX"
+
+LATITUDE_BANDS = "CDEFGHJKLMNPQRSTUVWX"
+"""MGRS latitude bands of 8 degrees from 80 degrees south."""
 
 
 @dataclass(frozen=True)
@@ -125,7 +127,7 @@ def square_corner(tile: Tile) -> tuple[int, int]:
 
 
 def _band_northing(tile: Tile) -> int:
-    latitude = -80 + 8 * _BANDS.index(tile.band)
+    latitude = -80 + 8 * LATITUDE_BANDS.index(tile.band)
     north = Transformer.from_crs(4326, tile.epsg, always_xy=True).transform(tile.zone * 6 - 183, latitude)[1]
     return floor(float(north))
 
