@@ -1,5 +1,8 @@
 /** Land, borders and country names of Natural Earth, drawn from a file of our own. */
+import type { Geometry, MultiPolygon, Polygon } from "geojson";
+import Feature from "ol/Feature";
 import GeoJSON from "ol/format/GeoJSON";
+import OlPolygon from "ol/geom/Polygon";
 import VectorLayer from "ol/layer/Vector";
 import VectorSource from "ol/source/Vector";
 import Fill from "ol/style/Fill";
@@ -11,8 +14,12 @@ import type { GeometryCollection, Topology } from "topojson-specification";
 import worldUrl from "world-atlas/countries-50m.json?url";
 import { t } from "../i18n";
 import { colour } from "../theme";
+import { unfold } from "./antimeridian";
 
-type World = Topology<{ countries: GeometryCollection<{ name: string }>; land: GeometryCollection }>;
+type World = Topology<{
+  countries: GeometryCollection<{ name: string }>;
+  land: GeometryCollection;
+}>;
 
 const format = new GeoJSON({ featureProjection: "EPSG:3857" });
 const land = new VectorSource({ attributions: t.attribution.base });
@@ -28,10 +35,28 @@ export const nameLayer = new VectorLayer({ source: names, declutter: true, maxZo
 export async function loadBasemap(): Promise<void> {
   const world = (await (await fetch(worldUrl)).json()) as World;
   const { countries, land: ground } = world.objects;
-  land.addFeatures(format.readFeatures(feature(world, ground)));
+  for (const { geometry } of feature(world, ground).features) {
+    if (isArea(geometry)) land.addFeature(new Feature(format.readGeometry(unfold(geometry)) ?? undefined));
+  }
   // Each shared border once, dashed: drawn per country, two dashes would overlap into a line.
   borders.addFeatures(format.readFeatures(mesh(world, countries, (a, b) => a !== b)));
-  names.addFeatures(format.readFeatures(feature(world, countries)));
+  for (const { geometry, properties } of feature(world, countries).features) {
+    if (isArea(geometry))
+      names.addFeature(new Feature({ geometry: mainland(geometry), name: properties.name }));
+  }
+}
+
+function isArea(geometry: Geometry | null): geometry is Polygon | MultiPolygon {
+  return geometry?.type === "Polygon" || geometry?.type === "MultiPolygon";
+}
+
+/** The largest part of a country, where its name belongs. */
+function mainland(geometry: Polygon | MultiPolygon): OlPolygon | undefined {
+  const parts = unfold(geometry).coordinates.map((coordinates) =>
+    format.readGeometry({ type: "Polygon", coordinates }),
+  );
+  const areas = parts.filter((part) => part instanceof OlPolygon);
+  return areas.toSorted((a, b) => b.getArea() - a.getArea())[0];
 }
 
 export function paintBasemap(): void {

@@ -2,10 +2,11 @@ import { formatDate } from "../format";
 import { t } from "../i18n";
 import { INDEX_STYLES } from "../indices";
 import { hasColour } from "../map/imagery";
-import { index, type Layer, layer, place, scenes, selected } from "../state";
+import { heldTiles, index, type Layer, layer, place, scenes, selected } from "../state";
 
 /** What the map shows now, on the map itself: the date, the choice of layer, and the legend of colours. */
 export function Shown() {
+  if (heldTiles.value.length === 0) return null;
   const sample = place.value ? selected.value : null;
   const missing =
     sample !== null && layer.value === "colour" && (scenes.value?.length ?? 0) > 0 && !hasColour();
