@@ -320,3 +320,17 @@ def test_a_complete_product_is_left_alone_and_a_broken_draft_replaced(tmp_path):
     before = {file: file.stat().st_mtime_ns for file in path.rglob("*")}
     assert write_product(BASE, tmp_path) == path
     assert {file: file.stat().st_mtime_ns for file in path.rglob("*")} == before
+
+
+@pytest.mark.parametrize("key", ["l2a-full", "l2a-old", "l1c"])
+def test_gdal_knows_the_product(products, key):
+    """GDAL's own SENTINEL2 driver reads metadata and pixels; it takes the pixel size from the nominal resolution."""
+    spec = SPECS[key]
+    metadata = only(products[key], "MTD_MSIL*.xml")
+    with rasterio.open(f"SENTINEL2_{spec.level}:{metadata}:10m:EPSG_32648") as source:
+        assert source.driver == "SENTINEL2"
+        assert source.tags()["PRODUCT_URI"] == products[key].name
+        assert (source.transform.c, source.transform.f) == spec.grid.origin
+        assert [name.partition(",")[0] for name in source.descriptions[:4]] == ["B4", "B3", "B2", "B8"]
+        for index, band in enumerate(("B04", "B03", "B02", "B08"), 1):
+            np.testing.assert_array_equal(source.read(index), expected(spec, band))
