@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from ingest.errors import IngestError
+from stac.errors import StacError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -29,6 +32,20 @@ app = typer.Typer(
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 Jobs = Annotated[int, typer.Option("--jobs", "-j", min=1, help="Products worked on at a time.")]
+
+
+def main() -> None:
+    """Run the command; what is wrong with the world is one line on stderr and exit 1, never a traceback."""
+    try:
+        app()
+    except (IngestError, StacError, OSError) as error:
+        typer.echo(f"sen2extract: {error}", err=True)
+        raise SystemExit(1) from error
+    except ValueError as error:
+        if type(error).__name__ != "ValidationError":
+            raise
+        typer.echo(f"sen2extract: the environment is not right: {error}", err=True)
+        raise SystemExit(2) from error
 
 
 @app.command()
@@ -56,19 +73,16 @@ def ingest(
 ) -> None:
     """Ingest products: COGs into the bucket, items into the catalogue, index products beside them."""
     from ingest.discover import find_products
-    from ingest.errors import IngestError
 
-    try:
-        found = find_products(paths)
-    except IngestError as error:
-        raise typer.BadParameter(str(error)) from error
+    wanted = _names(assets)
+    found = find_products(paths)
     if not found:
         typer.echo(f"no Sentinel-2 product found in {', '.join(paths)}", err=True)
         raise typer.Exit(1)
     if dry_run:
         _say(as_json, {"products": found}, "\n".join(found))
         return
-    outcomes = list(_ingest_all(found, source, _names(assets), jobs))
+    outcomes = list(_ingest_all(found, source, wanted, jobs))
     _report(outcomes, as_json)
 
 

@@ -75,7 +75,8 @@ def derive_product(item_id: str, *, settings: Settings, step: Step = lambda _: N
         item = catalog.get_item(settings, L2A, item_id)
         if item is None:
             raise InvalidProductError(f"{item_id}: the catalogue holds no such L2A scene")
-        items = _derive(StoredProduct(item, settings), settings, step)
+        store = Store.connect(settings)
+        items = _derive(StoredProduct(item, store), store, settings, step)
     except (IngestError, StacError, OSError, psycopg.Error) as error:
         state, reason = _state_of(error), str(error)
     seconds = round(time.monotonic() - started, 3)
@@ -97,8 +98,7 @@ def _ingest(product: Product, settings: Settings, step: Step) -> tuple[State, st
     return "published", conversion.warning, tuple(f"{item.collection_id}/{item.id}" for item in items)
 
 
-def _derive(product: StoredProduct, settings: Settings, step: Step) -> tuple[str, ...]:
-    store = Store.connect(settings)
+def _derive(product: StoredProduct, store: Store, settings: Settings, step: Step) -> tuple[str, ...]:
     prefixes = _prefixes(product.scene)
     rasters = {name: product.read(name) for name in product.images}
     with tempfile.TemporaryDirectory(prefix="sen2extract-") as folder:

@@ -4,7 +4,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ingest.store import Store
-from stac import catalog
+from stac.catalog import underived
+from stac.inventory import object_keys
 from stac.settings import Settings
 
 _MANY = 20
@@ -40,7 +41,7 @@ class Report:
 
 def report(settings: Settings) -> Report:
     """Compare the keys of the bucket with the assets of the catalogue; changes nothing."""
-    named = catalog.object_keys(settings)
+    named = object_keys(settings)
     held = set(Store.connect(settings).keys())
     wanted = {key for keys in named.values() for key in keys}
     return Report(
@@ -48,5 +49,5 @@ def report(settings: Settings) -> Report:
         objects=len(held),
         missing=tuple(sorted(wanted - held)),
         unknown=tuple(sorted(held - wanted)),
-        underived=tuple(catalog.underived(settings)),
+        underived=tuple(underived(settings)),
     )

@@ -16,8 +16,18 @@ PGSTAC_PATH = "pgstac,public"
 
 @contextmanager
 def connect(settings: Settings) -> Iterator[Connection]:
-    """A connection that commits when the block ends and rolls back when it raises; pgSTAC's names need no schema."""
-    with psycopg.connect(settings.pg_dsn, application_name="sen2extract") as connection:
+    """A connection that commits when the block ends and rolls back when it raises; pgSTAC's names need no schema.
+
+    Raises `CatalogError` if the database cannot be reached.
+    """
+    try:
+        opened = psycopg.connect(settings.pg_dsn, application_name="sen2extract")
+    except psycopg.OperationalError as error:
+        message = " ".join(str(error).split())
+        raise CatalogError(
+            f"the database cannot be reached; check PGHOST, PGPORT, PGUSER, PGPASSWORD: {message}"
+        ) from error
+    with opened as connection:
         connection.execute("SELECT set_config('search_path', %s, false)", (PGSTAC_PATH,))
         connection.execute("SET TIME ZONE 'UTC'")
         connection.commit()

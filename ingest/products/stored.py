@@ -4,23 +4,23 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-import rasterio
 from rasterio.errors import RasterioError
+from rasterio.io import MemoryFile
 
 from ingest.derive import needed_images
 from ingest.errors import StoreError
 from ingest.products.base import Document, Raster
+from ingest.store import Store
 from stac.naming import ProductName
 from stac.scene import Footprint, Grid, Radiometry, Scene
-from stac.settings import Settings
 
 
 class StoredProduct:
     """The images of a stored L2A item that an index product is made from; a `Product`."""
 
-    def __init__(self, item: Mapping[str, Any], settings: Settings) -> None:
+    def __init__(self, item: Mapping[str, Any], store: Store) -> None:
         self._item = item
-        self._settings = settings
+        self._store = store
 
     @property
     def scene(self) -> Scene:
@@ -68,18 +68,12 @@ class StoredProduct:
 
     def read(self, image: str) -> Raster:
         """Decode a stored COG whole; raises `StoreError` naming the object."""
-        asset = self._item["assets"][image]
-        address = asset["alternate"]["s3"]["href"]
+        key = self._item["assets"][image]["alternate"]["s3"]["href"].removeprefix(f"s3://{self._store.bucket}/")
         try:
-            with (
-                rasterio.Env(**self._settings.gdal_environment()),
-                rasterio.open(address.replace("s3://", "/vsis3/", 1)) as dataset,
-            ):
-                pixels = dataset.read(1)
-                grid = _grid(dataset)
+            with MemoryFile(self._store.get(key)) as memory, memory.open() as dataset:
+                return Raster(pixels=dataset.read(1), grid=_grid(dataset))
         except RasterioError as error:
-            raise StoreError(f"{address}: cannot be read: {error}") from error
-        return Raster(pixels=pixels, grid=grid)
+            raise StoreError(f"{key}: cannot be decoded: {error}") from error
 
 
 def _radiometry(asset: Mapping[str, Any]) -> Radiometry:

@@ -1,0 +1,104 @@
+import json
+import os
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from ingest.sample import ProductSpec, write_product
+from stac.settings import Settings
+
+SPEC = ProductSpec(sensing=datetime(2025, 5, 10, 3, 11, 21, tzinfo=UTC), size=96)
+
+
+@pytest.fixture(scope="module")
+def environment(settings: Settings) -> dict[str, str]:
+    return {
+        **os.environ,
+        "PG_DSN": settings.pg_dsn,
+        "S3_ENDPOINT": settings.s3_endpoint,
+        "S3_PUBLIC_URL": settings.s3_public_url,
+        "S3_BUCKET": settings.s3_bucket,
+        "AWS_ACCESS_KEY_ID": settings.aws_access_key_id,
+        "AWS_SECRET_ACCESS_KEY": settings.aws_secret_access_key.get_secret_value(),
+    }
+
+
+@pytest.fixture(scope="module")
+def products(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("inbox")
+    write_product(SPEC, folder)
+    (folder / "S2A_MSIL2A_20250105T031121_N0511_R075_T48PWU_20250105T062233.zip").write_bytes(b"no zip at all")
+    return folder
+
+
+def run(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [Path(sys.executable).with_name("sen2extract"), *arguments]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+
+
+def test_migrate_twice_changes_nothing(environment: dict[str, str]) -> None:
+    for _ in range(2):
+        done = run(environment, "migrate", "--json")
+        assert (done.returncode, json.loads(done.stdout)) == (0, {"ok": True}), done.stderr
+
+
+def test_a_bad_product_does_not_stop_the_others(environment: dict[str, str], products: Path) -> None:
+    first = run(environment, "ingest", str(products), "--json")
+    assert first.returncode == 1
+    states = {outcome["product"]: outcome["state"] for outcome in json.loads(first.stdout)}
+    assert states[SPEC.name] == "published"
+    assert sorted(states.values()) == ["invalid", "published"]
+    assert "no zip" not in first.stderr
+    assert "20250105T062233.zip" in first.stderr
+    again = run(environment, "ingest", str(products / f"{SPEC.name}.SAFE"))
+    assert (again.returncode, again.stdout) == (0, "")
+    assert "1 unchanged" in again.stderr
+
+
+def test_a_dry_run_only_lists(environment: dict[str, str], products: Path) -> None:
+    done = run(environment, "ingest", str(products), "--dry-run", "--json")
+    assert done.returncode == 0
+    assert len(json.loads(done.stdout)["products"]) == 2
+
+
+def test_reconcile_and_derive_find_nothing_to_do(environment: dict[str, str]) -> None:
+    found = run(environment, "reconcile", "--json")
+    assert found.returncode == 0, found.stdout
+    assert json.loads(found.stdout)["missing"] == []
+    assert "nothing to do" in run(environment, "derive").stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["ingest", "/nowhere/at/all"], 1, "/nowhere/at/all"),
+        (["ingest", ".", "--assets", "B99"], 2, "B99"),
+        (["ingest"], 2, "paths"),
+        (["frobnicate"], 2, "frobnicate"),
+    ],
+)
+def test_mistakes_are_explained_without_a_traceback(
+    environment: dict[str, str], arguments: list[str], code: int, message: str
+) -> None:
+    done = run(environment, *arguments)
+    assert done.returncode == code
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_database_away_is_one_line(environment: dict[str, str]) -> None:
+    done = run({**environment, "PG_DSN": "host=127.0.0.1 port=9 dbname=none"}, "reconcile")
+    assert done.returncode == 1
+    assert "the database cannot be reached" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_well_known_secrets_are_refused_in_public(environment: dict[str, str]) -> None:
+    public = {**environment, "PUBLIC_URL": "https://example.org", "AWS_SECRET_ACCESS_KEY": "minioadmin"}
+    done = run(public, "reconcile")
+    assert done.returncode == 2
+    assert "AWS_SECRET_ACCESS_KEY" in done.stderr
+    assert "Traceback" not in done.stderr
