@@ -34,15 +34,15 @@ export const nameLayer = new VectorLayer({ source: names, declutter: true, maxZo
 
 export async function loadBasemap(): Promise<void> {
   const world = (await (await fetch(worldUrl)).json()) as World;
-  const { countries, land: ground } = world.objects;
-  for (const { geometry } of feature(world, ground).features) {
+  const { countries, land: coasts } = world.objects;
+  for (const { geometry } of feature(world, coasts).features) {
     if (isArea(geometry)) land.addFeature(new Feature(format.readGeometry(unfold(geometry)) ?? undefined));
   }
   // Each shared border once, dashed: drawn per country, two dashes would overlap into a line.
   borders.addFeatures(format.readFeatures(mesh(world, countries, (a, b) => a !== b)));
   for (const { geometry, properties } of feature(world, countries).features) {
-    if (isArea(geometry))
-      names.addFeature(new Feature({ geometry: mainland(geometry), name: properties.name }));
+    const ground = isArea(geometry) ? mainland(geometry) : undefined;
+    if (ground) names.addFeature(new Feature({ geometry: ground, name: properties.name }));
   }
 }
 
