@@ -18,6 +18,8 @@ from tiler.series.errors import SeriesRequestError, SeriesTooLargeError
 
 _ALLOWED = ("Point", "MultiPoint", "Polygon", "MultiPolygon")
 _HALF, _WHOLE = 180.0, 360.0
+_SEAM = 1e-6
+"""Metres within which two halves meet."""
 _SEGMENT = 0.01
 """Degrees: edges are cut to this length before they are projected, so that a long edge stays where GeoJSON has it."""
 
@@ -39,7 +41,7 @@ class Feature:
         """The geometry in metres of a UTM zone; halves that meet at the antimeridian are one again."""
         fine = self.geometry if self.is_points else shapely.segmentize(self.geometry, _SEGMENT)
         moved = project(fine, 4326, epsg)
-        return moved if self.is_points else shapely.union_all([moved])
+        return shapely.union_all([moved], grid_size=_SEAM) if isinstance(moved, MultiPolygon) else moved
 
 
 def point(longitude: float, latitude: float) -> Feature:

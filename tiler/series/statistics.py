@@ -89,9 +89,10 @@ def weighted_percentiles(
     """Percentiles (0..100) by linear interpolation between the sorted values.
 
     The k-th value (k = 0..n-1) stands at `k * w[k] + (n - 1) * (w[0] + … + w[k-1])` on an axis of length
-    `(n - 1) * sum(w)`. With equal weights this is numpy's default, and it is what exactextract computes.
+    `(n - 1) * sum(w)`. With equal weights this is numpy's default, and it is what exactextract computes; among equal
+    values of unequal weight, whose order it leaves open, the lighter stands first.
     """
-    order = np.argsort(values, kind="stable")
+    order = np.lexsort((weights, values))
     ordered, w = values[order], weights[order]
     before = np.concatenate([[0.0], np.cumsum(w)[:-1]])
     places = np.arange(w.size) * w + (w.size - 1) * before

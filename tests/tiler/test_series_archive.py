@@ -1,0 +1,330 @@
+"""The series endpoints on a real catalogue and store, against numpy on the stored images."""
+
+import csv
+import io
+
+import numpy as np
+import pytest
+import rasterio
+import shapely
+from exactextract import exact_extract
+from exactextract.raster import NumPyRasterSource
+from pyproj import Transformer
+from rasterio.enums import Resampling
+from shapely.geometry import mapping, shape
+
+CONTRACT = (
+    "feature_id,datetime,index,mean,min,max,std,median,p25,p75,count,valid,masked,nodata,valid_fraction,"
+    "cloud_probability,tile,item_id,baseline,mask,status,reason"
+)
+
+
+def field(archive, spec, row, column, *, width=6, height=4):
+    """A slanted field around a pixel, in degrees; and the same in metres of the zone."""
+    lon, lat = archive.place(spec, row, column)
+    dx, dy = width * archive.SCALE / 110_000, height * archive.SCALE / 110_000
+    polygon = shapely.Polygon(
+        [(lon, lat), (lon + dx, lat + dy / 3), (lon + dx * 0.9, lat + dy), (lon - dx / 5, lat + dy)]
+    )
+    move = Transformer.from_crs(4326, 32648, always_xy=True).transform
+    projected = shapely.transform(shapely.segmentize(polygon, 0.01), lambda xy: np.column_stack(move(*xy.T)))
+    return mapping(polygon), projected
+
+
+def source(archive, values):
+    side = archive.SIZE * archive.SCALE
+    return NumPyRasterSource(
+        values, xmin=499_980, ymin=1_400_040 - side, xmax=499_980 + side, ymax=1_400_040, nodata=np.nan
+    )
+
+
+def told(archive, values, projected, *ops):
+    feature = {"type": "Feature", "geometry": mapping(projected), "properties": {}}
+    return exact_extract(source(archive, values), [feature], list(ops))[0]["properties"]
+
+
+def test_a_point_series_holds_every_acquisition_with_the_stored_pixel(archive):
+    rows = archive.point(archive.UPPER, 100, 60)
+
+    assert [row["item_id"] for row in rows] == [
+        spec.name for spec in (archive.OVERCAST, archive.EDGE, archive.UPPER, archive.REPROCESSED)
+    ]
+    for row in rows:
+        value = archive.ndvi(row["item_id"])[100, 60]
+        masked = archive.masked(row["item_id"])[100, 60]
+        assert row["status"] == ("masked" if masked else "ok")
+        assert row["count"] == 1
+        assert row["mean"] == (None if masked else pytest.approx(value, abs=1e-6))
+        assert (row["valid"], row["masked"], row["nodata"]) == (int(not masked), int(masked), 0)
+
+
+def test_every_pixel_of_a_transect_agrees_and_masks_apply(archive):
+    values, masked = archive.ndvi(archive.UPPER.name), archive.masked(archive.UPPER.name)
+    columns = range(5, archive.SIZE, 23)
+    points = [archive.place(archive.UPPER, 180, column) for column in columns]
+    body = {
+        "type": "FeatureCollection",
+        "features": [
+            {"type": "Feature", "id": column, "geometry": {"type": "Point", "coordinates": place}, "properties": {}}
+            for column, place in zip(columns, points, strict=True)
+        ],
+    }
+    path, when = "/collections/sentinel-2-indices/timeseries/statistics", "2025-01-05"
+    clear = archive.rows("POST", path, json=body, mask="none", datetime=when)
+    seen = archive.rows("POST", path, json=body, mask="scl", datetime=when)
+
+    assert [row["mean"] for row in clear] == pytest.approx([values[180, column] for column in columns], abs=1e-6)
+    assert [row["status"] for row in seen] == ["masked" if masked[180, column] else "ok" for column in columns]
+    assert {row["status"] for row in seen} == {"ok", "masked"}
+
+
+def test_the_sum_of_a_polygon_is_exactextracts(archive):
+    geometry, projected = field(archive, archive.UPPER, 150, 120, width=40, height=30)
+    (row,) = archive.polygon(geometry, datetime="2025-01-05", percentiles="25,75")
+    name = archive.UPPER.name
+    values = np.where(archive.masked(name), np.nan, archive.ndvi(name))
+    stats = told(
+        archive, values, projected,
+        "count", "mean", "stdev", "min", "max", "median", "quantile(q=0.25)", "quantile(q=0.75)",
+    )  # fmt: skip
+
+    assert row["status"] == "ok"
+    assert row["masked"] > 0
+    assert row["valid"] == pytest.approx(stats["count"], abs=1e-4)
+    assert row["valid"] + row["masked"] + row["nodata"] == pytest.approx(row["count"], abs=1e-5)
+    assert row["count"] == pytest.approx(projected.area / archive.SCALE**2, rel=1e-6)
+    assert [row[name] for name in ("mean", "std", "min", "max")] == pytest.approx(
+        [stats[name] for name in ("mean", "stdev", "min", "max")], abs=2e-6
+    )
+    # Stored values are multiples of 0.0001, and exactextract leaves open how equal ones are ordered.
+    assert [row[name] for name in ("median", "p25", "p75")] == pytest.approx(
+        [stats[name] for name in ("median", "quantile_25", "quantile_75")], abs=1e-4
+    )
+    assert row["crop"] == "rice"
+
+
+@pytest.mark.parametrize(("rule", "all_touched"), [("centre", False), ("touched", True)])
+def test_the_other_pixel_rules_are_rasterios(archive, rule, all_touched):
+    geometry, projected = field(archive, archive.OLD, 150, 120, width=40, height=30)
+    (row,) = archive.polygon(geometry, datetime="2021-11-22", pixels=rule, mask="none")
+    values = archive.ndvi(archive.REPROCESSED.name)
+    transform = rasterio.Affine(archive.SCALE, 0, 499_980, 0, -archive.SCALE, 1_400_040)
+    inside = rasterio.features.rasterize([projected], values.shape, transform=transform, all_touched=all_touched) == 1
+
+    assert row["count"] == inside.sum()
+    assert row["mean"] == pytest.approx(values[inside].mean(), abs=1e-6)
+    assert row["p75"] == pytest.approx(np.percentile(values[inside], 75), abs=1e-6)
+
+
+def test_a_superseded_processing_is_left_out(archive):
+    rows = archive.point(archive.OLD, 100, 60, datetime="2021-11-22", collection="sentinel-2-l2a", assets="B04")
+
+    assert [(row["item_id"], row["baseline"]) for row in rows] == [(archive.REPROCESSED.name, "05.00")]
+
+
+def test_a_cloudy_date_is_a_row_with_nothing_valid(archive):
+    (row,) = archive.point(archive.OVERCAST, 200, 200, datetime="2025-03-06")
+
+    assert (row["status"], row["valid"], row["masked"], row["mean"]) == ("masked", 0, 1, None)
+    assert row["cloud_probability"] > 25
+
+
+def test_at_the_swaths_edge_what_lies_beyond_is_nodata(archive):
+    values = archive.ndvi(archive.EDGE.name)
+    row = 180
+    edge = int(np.argmax(np.isnan(values[row])))
+    geometry, projected = field(archive, archive.EDGE, row, edge - 15, width=40, height=10)
+    (found,) = archive.polygon(geometry, datetime="2025-02-04", mask="none")
+    stats = told(archive, values, projected, "count", "mean")
+
+    assert found["nodata"] > 0
+    assert found["valid"] == pytest.approx(stats["count"], abs=1e-4)
+    assert found["mean"] == pytest.approx(stats["mean"], abs=2e-6)
+    assert archive.polygon(geometry, datetime="2025-02-04", mask="none", min_valid=0.99) == []
+
+
+@pytest.mark.parametrize("name", ["NDRE", "EVI", "NBR", "BIGR", "IRECI", "NDBI", "NDVI"])
+def test_an_index_is_computed_from_bands_as_ingestion_would(archive, name):
+    spec = archive.UPPER
+    geometry, projected = field(archive, spec, 150, 121, width=31, height=23)
+    (row,) = archive.polygon(geometry, collection="sentinel-2-l2a", index=name, mask="none", datetime="2025-01-05")
+    bands = {}
+    for band in ("B02", "B03", "B04", "B05", "B06", "B07", "B08", "B11", "B12"):
+        with rasterio.open(archive.path("sentinel-2-l2a", spec.name, band)) as stored:
+            dn = stored.read(1, out_shape=(archive.SIZE, archive.SIZE), resampling=Resampling.bilinear).astype(float)
+        bands[band] = (dn - 1000) / 10000
+    b = bands
+    value = {
+        "NDVI": (b["B08"] - b["B04"]) / (b["B08"] + b["B04"]),
+        "NDRE": (b["B08"] - b["B05"]) / (b["B08"] + b["B05"]),
+        "NBR": (b["B08"] - b["B12"]) / (b["B08"] + b["B12"]),
+        "NDBI": (b["B11"] - b["B08"]) / (b["B11"] + b["B08"]),
+        "IRECI": (b["B07"] - b["B04"]) * b["B06"] / b["B05"],
+        "BIGR": np.sqrt((b["B03"] ** 2 + b["B04"] ** 2) / 2),
+        "EVI": 2.5 * (b["B08"] - b["B04"]) / (b["B08"] + 6 * b["B04"] - 7.5 * b["B02"] + 1),
+    }[name]
+    limit = 1 if name in ("NDVI", "NDRE", "NBR", "NDBI") else 3.2767
+    stats = told(archive, np.where(np.abs(value) <= limit, value, np.nan), projected, "mean", "min", "max", "count")
+
+    assert row["valid"] == pytest.approx(stats["count"], abs=1e-4)
+    assert [row["mean"], row["min"], row["max"]] == pytest.approx([stats["mean"], stats["min"], stats["max"]], abs=2e-6)
+
+
+def test_an_index_that_is_not_stored_comes_from_the_bands_of_the_same_scene(archive):
+    derived = archive.point(archive.UPPER, 90, 90, index="NDRE,NDVI", mask="none", datetime="2025-01-05")
+    direct = archive.point(
+        archive.UPPER, 90, 90, index="NDRE", mask="none", datetime="2025-01-05", collection="sentinel-2-l2a"
+    )
+
+    assert [row["index"] for row in derived] == ["NDRE", "NDVI"]
+    assert derived[0]["mean"] == direct[0]["mean"]
+
+
+def test_bands_come_as_reflectance_of_the_stored_pixel(archive):
+    rows = archive.point(
+        archive.UPPER, 91, 93, collection="sentinel-2-l2a", assets="B04,B05,B01,SCL", mask="none", datetime="2025-01-05"
+    )
+    read = {name: archive.read("sentinel-2-l2a", archive.UPPER.name, name) for name in ("B04", "B05", "B01", "SCL")}
+
+    assert [row["mean"] for row in rows] == pytest.approx(
+        [
+            (read["B04"][91, 93] - 1000) / 10000,
+            (read["B05"][45, 46] - 1000) / 10000,
+            (read["B01"][15, 15] - 1000) / 10000,
+            read["SCL"][45, 46],
+        ],
+        abs=1e-6,
+    )
+
+
+def test_top_of_atmosphere_values_with_the_mask_of_the_same_scene(archive):
+    columns = np.flatnonzero(~archive.masked(archive.UPPER.name)[120])
+    cloudy = np.flatnonzero(archive.masked(archive.UPPER.name)[120])
+    (clear,) = archive.point(archive.UPPER, 120, int(columns[0]), collection="sentinel-2-l1c", index="NDVI")
+    (masked,) = archive.point(archive.UPPER, 120, int(cloudy[0]), collection="sentinel-2-l1c", index="NDVI")
+    b04, b08 = (
+        (archive.read("sentinel-2-l1c", archive.TOP.name, band)[120, columns[0]] - 1000) / 10000
+        for band in ("B04", "B08")
+    )
+
+    assert clear["item_id"] == archive.TOP.name
+    assert clear["mean"] == pytest.approx((b08 - b04) / (b08 + b04), abs=1e-6)
+    assert masked["status"] == "masked"
+
+
+def test_a_point_in_two_tiles_is_one_row_per_acquisition(archive):
+    (row,) = archive.point(archive.UPPER, archive.SIZE - 12, 150, mask="none", datetime="2025-01-05")
+
+    assert row["tile"] == "48PWT"
+    assert row["item_id"] == archive.LOWER.name
+    assert row["status"] == "ok"
+
+
+def test_a_field_across_two_tiles_is_summed_once(archive):
+    lon, lat = archive.place(archive.UPPER, archive.SIZE - 40, 100)
+    geometry = mapping(shapely.box(lon, lat - 0.2, lon + 0.05, lat + 0.05))
+    (row,) = archive.polygon(geometry, mask="none", datetime="2025-01-05")
+    move = Transformer.from_crs(4326, 32648, always_xy=True).transform
+    projected = shapely.transform(shapely.segmentize(shape(geometry), 0.01), lambda xy: np.column_stack(move(*xy.T)))
+
+    assert row["tile"].split() == ["48PWT", "48PWU"]
+    assert row["count"] == pytest.approx(projected.area / archive.SCALE**2, rel=1e-6)
+    assert row["nodata"] == 0
+    assert row["valid"] == row["count"]
+
+
+def test_the_whole_item_is_counted_where_the_archive_ends(archive):
+    lon, lat = archive.place(archive.UPPER, 60, 0)
+    geometry = mapping(shapely.box(lon - 0.02, lat - 0.02, lon + 0.02, lat + 0.02))
+    (row,) = archive.polygon(geometry, mask="none", datetime="2025-01-05")
+
+    assert 0.4 < row["valid_fraction"] < 0.6
+    assert row["nodata"] == pytest.approx(row["count"] - row["valid"], abs=1e-5)
+
+
+def test_out_of_coverage_is_an_empty_answer_that_names_the_nearest_tile(archive):
+    answer = archive.client.get("/collections/sentinel-2-indices/timeseries/point/10,50.json")
+    document = answer.json()
+
+    assert answer.status_code == 200
+    assert document["data"]["mean"] == []
+    assert document["summary"]["nearest"]["tile"] == "48PWU"
+    assert "nearest tile held is 48PWU" in document["summary"]["message"]
+
+
+def test_csv_has_the_contracts_header_and_a_good_name(archive):
+    lon, lat = archive.place(archive.UPPER, 100, 60)
+    answer = archive.client.get(f"/collections/sentinel-2-indices/timeseries/point/{lon},{lat}.csv")
+    rows = list(csv.reader(io.StringIO(answer.text, newline="")))
+
+    assert answer.headers["content-type"] == "text/csv; charset=utf-8"
+    assert answer.headers["content-disposition"] == 'attachment; filename="NDVI_sentinel-2-indices_scl.csv"'
+    assert ",".join(rows[0]) == CONTRACT
+    assert len(rows) == 5
+
+
+def test_an_answer_can_be_revalidated_and_differs_by_format(archive):
+    lon, lat = archive.place(archive.UPPER, 100, 60)
+    path = f"/collections/sentinel-2-indices/timeseries/point/{lon},{lat}"
+    first = archive.client.get(f"{path}.json")
+    again = archive.client.get(f"{path}.json", headers={"If-None-Match": first.headers["etag"]})
+    other = archive.client.get(f"{path}.csv")
+
+    assert first.headers["cache-control"] == "public, max-age=60"
+    assert "read;dur=" in first.headers["server-timing"]
+    assert (again.status_code, again.content) == (304, b"")
+    assert other.headers["etag"] != first.headers["etag"]
+
+
+def test_filters_choose_acquisitions(archive):
+    def dates(**query):
+        return [row["datetime"][:10] for row in archive.point(archive.UPPER, 100, 60, mask="none", **query)]
+
+    assert dates(order="oldest") == ["2021-11-22", "2025-01-05", "2025-02-04", "2025-03-06"]
+    assert dates(datetime="2025-01-06T00:00:00Z/..") == ["2025-03-06", "2025-02-04"]
+    assert dates(max_cloud_cover=50) == ["2025-02-04", "2025-01-05", "2021-11-22"]
+    assert dates(filter="s2:processing_baseline = '05.00'") == ["2021-11-22"]
+    assert dates(filter='{"op": "<", "args": [{"property": "eo:cloud_cover"}, 50]}', datetime="2025-02-01/..") == [
+        "2025-02-04"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("path", "told_words"),
+    [
+        ("sentinel-2-indices/timeseries/point/105,12.json?index=NDVX", "choose from NDVI"),
+        ("sentinel-2-indices/timeseries/point/105,95", "no longitude and latitude"),
+        ("sentinel-2-indices/timeseries/point/105", "no place"),
+        ("sentinel-2-indices/timeseries/point/105,12.parquet", "not yet available: choose from json, csv"),
+        ("sentinel-2-indices/timeseries/point/105,12?f=xml", "unknown: choose from json, csv"),
+        ("landsat/timeseries/point/105,12", "choose from sentinel-2-indices"),
+        ("sentinel-2-indices/timeseries/point/105,12?filter=nope(1)", ""),
+        ("sentinel-2-indices/timeseries/point/105,12?filter=%22%27;drop%22%3D1", ""),
+    ],
+)
+def test_a_bad_request_is_a_problem_that_says_what_to_do(archive, path, told_words):
+    answer = archive.client.get(f"/collections/{path}")
+    problem = answer.json()
+
+    assert answer.status_code == 400, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert problem["code"] == "InvalidParameterValue"
+    assert told_words in problem["detail"]
+    assert problem["detail"] == problem["description"]
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b"{", 400),
+        (b"[" * 100_000, 400),
+        (b'{"type": "Feature", "geometry": null, "properties": {}}', 400),
+        (b'{"type": "Polygon", "coordinates": [[[90, 0], [110, 0], [110, 20], [90, 0]]]}', 413),
+        (b" " * 10_000_001, 413),
+    ],
+)
+def test_a_bad_body_is_refused(archive, body, status):
+    answer = archive.client.post("/collections/sentinel-2-indices/timeseries/statistics", content=body)
+
+    assert answer.status_code == status, answer.text
+    assert answer.json()["detail"]

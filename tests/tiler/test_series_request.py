@@ -1,0 +1,111 @@
+from datetime import UTC, datetime
+
+import pytest
+
+from tiler.series.errors import SeriesRequestError
+from tiler.series.request import Interval, format_time, parse_interval, parse_request
+
+INDICES = "sentinel-2-indices"
+
+
+def test_defaults_are_those_of_the_contract():
+    request = parse_request(INDICES, {})
+
+    assert request.names == ("NDVI",)
+    assert request.interval == Interval()
+    assert request.mask.name == "scl"
+    assert (request.min_valid, request.max_cloud_cover, request.filter) == (0, None, None)
+    assert (request.pixels, request.percentiles, request.profile, request.order) == (
+        "exact",
+        (25, 75),
+        "default",
+        "newest",
+    )
+
+
+def test_indices_are_known_in_any_case_and_by_alias_each_once():
+    assert parse_request(INDICES, {"index": "ndvi, NDMI,ndwigao , Evi"}).names == ("NDVI", "NDWIGAO", "EVI")
+
+
+@pytest.mark.parametrize(
+    ("collection", "asked", "names"),
+    [
+        (INDICES, "mndwi", ("MNDWI",)),
+        ("sentinel-2-l2a", "b8a,CLDPRB", ("B8A", "CLDPRB")),
+        ("sentinel-2-l1c", "B10", ("B10",)),
+    ],
+)
+def test_assets_instead_of_indices(collection, asked, names):
+    assert parse_request(collection, {"assets": asked}).names == names
+
+
+@pytest.mark.parametrize(
+    ("parameters", "told"),
+    [
+        ({"index": "NDVX"}, "NDVX.*choose from NDVI, "),
+        ({"index": ","}, "index is empty"),
+        ({"assets": "B04"}, "B04.*choose from NDVI, NDWIGAO, NDWIMCF, MNDWI"),
+        ({"assets": "NDVI", "index": "NDVI"}, "not both"),
+        ({"mask": "cm009"}, "cm009.*choose from none, scl, cm001"),
+        ({"datetime": "yesterday"}, "RFC 3339"),
+        ({"datetime": "2025-02-30"}, "2025-02-30"),
+        ({"datetime": "2025-01-02T00:00:00Z/2025-01-01T00:00:00Z"}, "ends before it starts"),
+        ({"datetime": "a/b/c"}, "neither an instant nor an interval"),
+        ({"min_valid": "1.5"}, "min_valid='1.5' is no number from 0 to 1"),
+        ({"min_valid": "nan"}, "min_valid"),
+        ({"max_cloud_cover": "-1"}, "from 0 to 100"),
+        ({"pixels": "all"}, "choose from exact, centre, touched"),
+        ({"percentiles": "25,101"}, "percentiles='101'"),
+        ({"profile": "csv"}, "choose from default, sen2chain, wide"),
+        ({"order": "random"}, "choose from newest, oldest"),
+        ({"step": "10 days"}, "P7D, P10D, P1M or P1Y"),
+        ({"step": "P10D"}, "not yet available"),
+        ({"filter": "eo:cloud_cover <"}, "no CQL2"),
+        ({"filter": "5"}, "no CQL2"),
+        ({"filter": "{}"}, "no CQL2"),
+        ({"filter-lang": "sql", "filter": "a=1"}, "cql2-text, cql2-json"),
+        ({"maks": "none"}, "unknown parameter 'maks': choose from index, assets"),
+    ],
+)
+def test_a_wrong_value_is_refused_with_the_choices(parameters, told):
+    with pytest.raises(SeriesRequestError, match=told):
+        parse_request(INDICES, parameters)
+
+
+def test_an_unknown_collection_is_refused_with_the_choices():
+    with pytest.raises(SeriesRequestError, match="sentinel-2-indices, sentinel-2-l2a, sentinel-2-l1c"):
+        parse_request("landsat", {})
+
+
+@pytest.mark.parametrize(
+    ("text", "start", "end"),
+    [
+        (
+            "2025-01-05T03:11:21Z",
+            datetime(2025, 1, 5, 3, 11, 21, tzinfo=UTC),
+            datetime(2025, 1, 5, 3, 11, 21, tzinfo=UTC),
+        ),
+        ("2025-01-05T10:11:21+07:00/..", datetime(2025, 1, 5, 3, 11, 21, tzinfo=UTC), None),
+        ("/2025-01-05T03:11:21.5Z", None, datetime(2025, 1, 5, 3, 11, 21, 500000, tzinfo=UTC)),
+        ("../..", None, None),
+        ("2025-01-05", datetime(2025, 1, 5, tzinfo=UTC), datetime(2025, 1, 5, 23, 59, 59, 999999, tzinfo=UTC)),
+    ],
+)
+def test_instants_and_intervals(text, start, end):
+    assert parse_interval(text) == Interval(start=start, end=end)
+
+
+def test_the_echo_asks_for_the_same_again():
+    asked = {
+        "index": "NDVI,EVI", "datetime": "2025-01-01/..", "mask": "cm001", "min_valid": "0.5", "max_cloud_cover": "60",
+        "filter": '"eo:cloud_cover" < 20', "pixels": "centre", "percentiles": "10,90", "order": "oldest",
+    }  # fmt: skip
+    request = parse_request(INDICES, asked)
+    echo = {name: str(value) for name, value in request.echo().items() if name != "collection"}
+
+    assert parse_request(INDICES, echo) == request
+
+
+def test_times_are_written_in_utc_without_empty_fractions():
+    assert format_time(datetime(2025, 1, 5, 3, 11, 21, tzinfo=UTC)) == "2025-01-05T03:11:21Z"
+    assert format_time(datetime(2025, 1, 5, 3, 11, 21, 24000, tzinfo=UTC)) == "2025-01-05T03:11:21.024Z"
