@@ -52,7 +52,7 @@ export interface Scene {
     readonly "eo:cloud_cover"?: number | null;
     readonly "s2:processing_baseline"?: string;
   };
-  readonly assets?: Readonly<Record<string, unknown>>;
+  readonly assets?: Readonly<Record<string, { readonly href?: string }>>;
 }
 
 interface SearchAnswer {

@@ -37,7 +37,7 @@ export function sceneIn(collection: string): Scene | undefined {
   return scenes.value?.find((scene) => scene.collection === collection && scene.id === item);
 }
 
-export const hasColour = (): boolean => sceneIn(SURFACE_COLLECTION)?.assets?.["TCI"] !== undefined;
+export const hasColour = (): boolean => sceneIn(SURFACE_COLLECTION)?.assets?.["TCI"]?.href !== undefined;
 
 /** Keeps the two imagery layers equal to the choices. */
 export function followImagery(): void {

@@ -79,11 +79,12 @@ function followPlace(view: View): void {
   effect(() => {
     const where = place.value;
     pin.clear();
+    const opening = first;
+    first = false;
     if (!where) return;
     const centre = fromLonLat([where.lon, where.lat]);
     pin.addFeature(new Feature(new Point(centre)));
-    untracked(() => reveal(view, centre, first));
-    first = false;
+    untracked(() => reveal(view, centre, opening));
   });
 }
 
