@@ -19,7 +19,7 @@ def find_products(paths: Iterable[str]) -> list[str]:
     """SAFE folders, zips and Earth Search items at or below `paths`, sorted, each once.
 
     A file that is named itself is always in the list. Products are not searched for products; hidden files and
-    unfinished downloads are passed over. Raises `IngestError` for a path that does not exist.
+    unfinished downloads are passed over. Raises `IngestError` for a path that does not exist or may not be read.
     """
     found = set[str]()
     for text in paths:
@@ -35,7 +35,10 @@ def _search(folder: Path, depth: int, visited: set[Path]) -> Iterator[Path]:
     if identity in visited or depth > _DEPTH_LIMIT:
         return
     visited.add(identity)
-    children = sorted(child for child in folder.iterdir() if not _ignored(child))
+    try:
+        children = sorted(child for child in folder.iterdir() if not _ignored(child))
+    except PermissionError as error:
+        raise IngestError(f"{folder}: may not be read by this user") from error
     if _is_product_folder(folder, {child.name for child in children}):
         yield folder
         return

@@ -124,8 +124,12 @@ def open_folder(root: Path) -> FolderArchive:
     paths = sorted(path for folder, _, names in root.walk() for name in names if (path := folder / name).is_file())
     if len(paths) > _COUNT_LIMIT:
         raise InvalidProductError(f"{root}: {len(paths)} files, more than any product")
-    members = {path.relative_to(root).as_posix(): Member(size=path.stat().st_size) for path in paths}
-    return FolderArchive(root=root.absolute(), members={k: v for k, v in members.items() if not k.startswith(".")})
+    members = {
+        path.relative_to(root).as_posix(): Member(size=path.stat().st_size)
+        for path in paths
+        if not any(part.startswith(".") for part in path.relative_to(root).parts)
+    }
+    return FolderArchive(root=root.absolute(), members=members)
 
 
 def open_zip(path: Path) -> ZipArchive:

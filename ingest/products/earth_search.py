@@ -16,7 +16,7 @@ from ingest.errors import InvalidProductError, MissingImageError, StoreError
 from ingest.products.base import Document, Raster
 from ingest.products.earth_search_item import Image, read_item
 from ingest.products.images import check_extent, decode, required_images
-from ingest.products.remote import SCHEMES, is_absent, read_remote, remote_faults
+from ingest.products.remote import SCHEMES, is_final, read_remote, remote_faults
 from stac.bands import Level
 from stac.scene import Radiometry, Scene
 
@@ -107,11 +107,11 @@ def _choose(
     wanted = {name: place for name, place in present.items() if assets is None or name in assets}
     faults = remote_faults({name: place for name, place in wanted.items() if isinstance(place, str)})
     required = required_images(level) if assets is None else assets
-    optional = {name for name, fault in faults.items() if name not in required and is_absent(fault)}
+    optional = {name for name, fault in faults.items() if name not in required and is_final(fault)}
     missing = {name: str(listed.get(name, "not in the item")) for name in sorted(required - wanted.keys())}
     missing |= {name: f"{wanted[name]}: {fault}" for name, fault in sorted(faults.items()) if name not in optional}
     if missing:
-        passing = any(name in faults and not is_absent(faults[name]) for name in missing)
+        passing = any(name in faults and not is_final(faults[name]) for name in missing)
         raise (StoreError if passing else MissingImageError)(_report(missing, wanted, item))
     return {name: place for name, place in wanted.items() if name not in optional}
 

@@ -11,7 +11,7 @@ from rasterio.errors import RasterioError
 
 from ingest.errors import StoreError
 from ingest.products.base import Raster
-from ingest.products.images import read_dataset
+from ingest.products.images import check_dataset, flatten
 
 SCHEMES = ("http", "https", "s3")
 
@@ -21,13 +21,14 @@ _OPTIONS = {
     "GDAL_HTTP_CONNECTTIMEOUT": 5,
     "GDAL_HTTP_TIMEOUT": 60,
     "GDAL_HTTP_MAX_RETRY": 2,
+    "GDAL_HTTP_RETRY_DELAY": 1,
     "GDAL_INGESTED_BYTES_AT_OPEN": 32768,
     "GDAL_NUM_THREADS": 1,
 }
 _DRIVERS = ("GTiff", "JP2OpenJPEG")
 """The formats allowed. Others, such as VRT, could make GDAL read files of this machine."""
 
-_ABSENT = re.compile(r"\b(403|404|410)\b|does not exist")
+_FINAL = re.compile(r"\b(403|404|410)\b|does not exist|not recognized")
 
 
 def remote_faults(places: Mapping[str, str]) -> dict[str, str]:
@@ -37,9 +38,9 @@ def remote_faults(places: Mapping[str, str]) -> dict[str, str]:
         return {name: fault for name, fault in faults if fault is not None}
 
 
-def is_absent(fault: str) -> bool:
-    """Whether a server answered that it does not have the image, or not for us."""
-    return _ABSENT.search(fault) is not None
+def is_final(fault: str) -> bool:
+    """Whether trying again is in vain: the server does not have the image, or not for us, or it is no image."""
+    return _FINAL.search(fault) is not None
 
 
 def read_remote(address: str, image: str, label: str) -> Raster:
@@ -49,7 +50,8 @@ def read_remote(address: str, image: str, label: str) -> Raster:
     """
     try:
         with _open(address) as dataset:
-            return read_dataset(dataset, image, label)
+            grid = check_dataset(dataset, image, label)
+            return Raster(pixels=flatten(dataset.read()), grid=grid)
     except RasterioError as error:
         raise StoreError(f"{label}: cannot be read now: {error.__cause__ or error}") from error
 
