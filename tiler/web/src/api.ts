@@ -185,9 +185,12 @@ export function itemUrl(scene: Pick<Scene, "id" | "collection">): string {
 
 const TILE = "tiles/WebMercatorQuad/{z}/{x}/{y}.png";
 
+// TCI is made for vegetation to stay unsaturated and looks dark on a screen.
+const TRUE_COLOUR = "assets=TCI&color_formula=gamma%20RGB%201.5";
+
 /** XYZ template of an item's true colour. */
 export function colourTiles(itemId: string): string {
-  return `${root}/raster/collections/${SURFACE_COLLECTION}/items/${itemId}/${TILE}?assets=TCI`;
+  return `${root}/raster/collections/${SURFACE_COLLECTION}/items/${itemId}/${TILE}?${TRUE_COLOUR}`;
 }
 
 /** XYZ template of an item's index, coloured as the legend shows. */
@@ -200,7 +203,7 @@ export function indexTiles(itemId: string, index: IndexName): string {
 /** XYZ template of the newest images with little cloud, whatever their date. */
 export function newestTiles(): string {
   const clear = encodeURIComponent("eo:cloud_cover <= 20");
-  return `${root}/raster/collections/${SURFACE_COLLECTION}/${TILE}?assets=TCI&filter=${clear}&filter-lang=cql2-text&sortby=-datetime`;
+  return `${root}/raster/collections/${SURFACE_COLLECTION}/${TILE}?${TRUE_COLOUR}&filter=${clear}&filter-lang=cql2-text&sortby=-datetime`;
 }
 
 export const links = { stac: `${root}/stac/`, raster: `${root}/raster/` } as const;

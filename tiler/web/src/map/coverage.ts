@@ -14,7 +14,7 @@ import Text from "ol/style/Text";
 import type { Scene } from "../api";
 import type { Place } from "../coordinates";
 import { formatDate } from "../format";
-import { type HeldTile, heldTiles } from "../state";
+import { type HeldTile, heldTiles, place } from "../state";
 import { colour } from "../theme";
 
 const mercator = new GeoJSON({ featureProjection: "EPSG:3857" });
@@ -91,10 +91,12 @@ export function paintCoverage(): void {
   const text = new Fill({ color: colour("--accent") });
   const halo = new Stroke({ color: colour("--surface"), width: 4 });
   const font = "600 12px system-ui, sans-serif";
-  const far = new Style({ stroke, fill });
+  const [far, edge] = [new Style({ stroke, fill }), new Style({ stroke })];
   coverageLayer.setStyle((feature, resolution) => {
     const close = resolution < 156543 / 2 ** IMAGERY_ZOOM;
     if (!close) return far;
+    // The date of the newest image would contradict that of the chosen one.
+    if (place.value) return edge;
     return new Style({
       stroke,
       text: new Text({ text: String(feature.get("label")), font, fill: text, stroke: halo, overflow: false }),

@@ -58,6 +58,7 @@ export function createMap(target: HTMLElement): void {
   askForCoverage(map);
   effect(() => {
     repaint.value;
+    place.value;
     paintBasemap();
     paintCoverage();
     paintPin();
