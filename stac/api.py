@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from http import HTTPStatus
 from importlib.metadata import version
 from typing import Any
+from urllib.parse import quote
 
 import asyncpg  # type: ignore[import-untyped]
 import attr
@@ -27,6 +28,7 @@ from stac_fastapi.pgstac.core import CoreCrudClient
 from stac_fastapi.pgstac.db import con_init, get_connection
 from stac_fastapi.pgstac.models.extensions import Extensions
 from stac_fastapi.types import errors
+from stac_fastapi.types.requests import get_base_url
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
@@ -53,6 +55,11 @@ TITLE = "Sen2Extract"
 DESCRIPTION = (
     "Sentinel-2 scenes and spectral indices as Cloud-Optimized GeoTIFFs. Superseded products are left out of searches "
     f"unless they are asked for by id or by `deprecated`. {ATTRIBUTION}."
+)
+_MORE_CONFORMANCE = (
+    "https://api.stacspec.org/v1.0.0/browseable",
+    "https://api.stacspec.org/v1.0.0/item-search#sort",
+    "https://api.stacspec.org/v1.0.0/ogcapi-features#sort",
 )
 _CONNECT_SECONDS = 5
 _STATEMENT_MILLISECONDS = "30000"
@@ -99,6 +106,21 @@ class CatalogueClient(CoreCrudClient):  # type: ignore[misc]
     landing_page_id: str = attr.ib(default="sen2extract")
     title: str = attr.ib(default=TITLE)
     description: str = attr.ib(default=DESCRIPTION)
+
+    async def landing_page(self, **kwargs: Any) -> Any:
+        """The landing page, with a link to each collection."""
+        page = await super().landing_page(**kwargs)
+        base = get_base_url(kwargs["request"])
+        async with kwargs["request"].app.state.get_connection(kwargs["request"], "r") as connection:
+            rows = await connection.fetch("SELECT id, content->>'title' AS title FROM collections ORDER BY key")
+        for row in rows:
+            href = f"{base}collections/{quote(row['id'])}"
+            page["links"].append({"rel": "child", "href": href, "type": "application/json", "title": row["title"]})
+        return page
+
+    def conformance_classes(self) -> list[str]:
+        """What the API keeps to; sorting also by the name under which clients know it."""
+        return sorted({*super().conformance_classes(), *_MORE_CONFORMANCE})
 
     async def all_collections(self, request: Request, **kwargs: Any) -> Any:
         """Collection search; a `query` becomes a filter, an offset below 0 is refused."""
@@ -217,9 +239,6 @@ def _connection_arguments(dsn: str) -> dict[str, Any]:
 
 
 def _add_probes(app: FastAPI) -> None:
-    # The stock check passes on the driver's words; ours takes its place.
-    app.router.routes[:] = [route for route in app.router.routes if getattr(route, "path", "") != "/_mgmt/health"]
-
     async def alive() -> dict[str, str]:
         return {"status": "UP"}
 
@@ -233,6 +252,8 @@ def _add_probes(app: FastAPI) -> None:
     app.add_api_route("/livez", alive, tags=["Health"], summary="The process answers")
     for path in ("/readyz", "/_mgmt/health"):
         app.add_api_route(path, ready, tags=["Health"], summary="The database answers, else 503")
+        # Before the stock check of that path, which passes on the driver's words.
+        app.router.routes.insert(0, app.router.routes.pop())
     # The landing page links to the route of this name.
     app.add_api_route("/api.html", documentation, name="swagger_ui_html", include_in_schema=False)
 

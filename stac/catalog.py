@@ -66,8 +66,8 @@ def remove(items: Iterable[Key], settings: Settings, connection: Connection | No
         _lock(tx, [(collection, None) for collection, _ in keys])
         stored = _siblings(tx, keys)
         gone = keys & set(stored)
-        for collection, item_id in sorted(gone):
-            tx.execute("DELETE FROM pgstac.items WHERE collection = %s AND id = %s", (collection, item_id))
+        for collection, ids in _by_collection(gone).items():
+            tx.execute("DELETE FROM pgstac.items WHERE collection = %s AND id = ANY(%s)", (collection, ids))
         left = {key: item for key, item in stored.items() if key not in gone}
         _write(tx, left, left, settings)
         _set_extents(tx)
@@ -128,6 +128,13 @@ def _document(item: pystac.Item | Item) -> Item:
 
 def _key(document: Item) -> Key:
     return document["collection"], document["id"]
+
+
+def _by_collection(keys: Iterable[Key]) -> dict[str, list[str]]:
+    ids: defaultdict[str, list[str]] = defaultdict(list)
+    for collection, item_id in sorted(keys):
+        ids[collection].append(item_id)
+    return ids
 
 
 def _names(keys: Iterable[Key]) -> str:
@@ -221,11 +228,8 @@ def _rounded(value: Any) -> Any:
 
 
 def _present(tx: Connection, keys: Iterable[Key]) -> set[Key]:
-    by_collection: defaultdict[str, list[str]] = defaultdict(list)
-    for collection, item_id in keys:
-        by_collection[collection].append(item_id)
     found: set[Key] = set()
-    for collection, ids in by_collection.items():
+    for collection, ids in _by_collection(keys).items():
         rows = tx.execute("SELECT id FROM pgstac.items WHERE collection = %s AND id = ANY(%s)", (collection, ids))
         found |= {(collection, row[0]) for row in rows}
     return found

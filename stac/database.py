@@ -36,14 +36,15 @@ def connect(settings: Settings) -> Iterator[Connection]:
 
 @contextmanager
 def transaction(settings: Settings, connection: Connection | None, what: str) -> Iterator[Connection]:
-    """A transaction: on `connection` if one is given (then the caller commits), else on one of its own.
+    """The transaction of `connection`, which its owner commits, or else one on a connection of its own.
 
-    Errors of the database become `CatalogError`, which names `what`.
+    Errors of the database become `CatalogError`, which names `what`; the owner then rolls back.
     """
     try:
         with (
             nullcontext(connection) if connection else connect(settings) as open_connection,
-            open_connection.transaction(),
+            # Without autocommit there is one already, which only its owner may end.
+            open_connection.transaction() if open_connection.autocommit else nullcontext(),
         ):
             yield open_connection
     except psycopg.Error as error:

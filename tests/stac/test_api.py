@@ -1,0 +1,404 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pystac_client
+import pytest
+import uvicorn
+from psycopg.conninfo import make_conninfo
+from starlette.testclient import TestClient
+
+from stac import catalog
+from stac.api import create_app
+from stac.collections import COLLECTION_IDS, INDICES, L2A
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from stac.settings import Settings
+
+OLD_DAY = 3
+
+
+@pytest.fixture(scope="module")
+def published(settings: Settings, documents: Any, product_name: Any) -> dict[str, list[str]]:
+    """Twelve days of a tile, one of them in two baselines, and a scene far away; ids by day's role."""
+    days = {day: documents(product_name(day), cloud_cover=float(day)) for day in range(1, 13)}
+    old = documents(product_name(OLD_DAY, baseline="0400"))
+    for group in (*days.values(), old):
+        catalog.publish(group, settings)
+    return {
+        "current": sorted(group[0]["id"] for group in days.values()),
+        "old": [old[0]["id"]],
+        "successor": [days[OLD_DAY][0]["id"]],
+    }
+
+
+@pytest.fixture(scope="module")
+def client(settings: Settings, published: dict[str, list[str]]) -> Iterator[TestClient]:
+    assert published
+    with TestClient(create_app(settings), root_path="/stac", raise_server_exceptions=False) as test_client:
+        yield test_client
+
+
+@pytest.fixture(scope="module")
+def server(settings: Settings, published: dict[str, list[str]]) -> Iterator[str]:
+    """The API on a real port, under /stac, as behind the gateway."""
+    assert published
+    app = create_app(settings)
+
+    async def under_stac(scope: Any, receive: Any, send: Any) -> None:
+        await app({**scope, "root_path": "/stac"}, receive, send)
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    config = uvicorn.Config(under_stac, port=port, log_level="warning", ws="none", lifespan="on")
+    running = uvicorn.Server(config)
+    thread = threading.Thread(target=running.run)
+    thread.start()
+    while not running.started:
+        time.sleep(0.05)
+    yield f"http://127.0.0.1:{port}/stac"
+    running.should_exit = True
+    thread.join()
+
+
+def ids(response: httpx.Response) -> list[str]:
+    assert response.status_code == 200, response.text
+    return [feature["id"] for feature in response.json()["features"]]
+
+
+SEARCH = "/stac/search"
+COLLECTIONS = "/stac/collections"
+
+BAD_GETS = [
+    (SEARCH, {"token": "bogus"}),
+    (SEARCH, {"token": "next:00:00"}),
+    (SEARCH, {"token": "next:ff:ff"}),
+    (SEARCH, {"query": "junk"}),
+    (SEARCH, {"query": "[1]"}),
+    (SEARCH, {"query": '{"eo:cloud_cover":5}'}),
+    (SEARCH, {"query": '{"eo:cloud_cover":{"near":5}}'}),
+    (SEARCH, {"query": '{"eo:cloud_cover":{"lt":"abc"}}'}),
+    (SEARCH, {"query": '{"nope":{"eq":5}}'}),
+    (SEARCH, {"query": '{"eo:cloud_cover":{"lt":10}}', "filter": "id='x'"}),
+    (SEARCH, {"bbox": "1,2,3"}),
+    (SEARCH, {"bbox": "a,b,c,d"}),
+    (SEARCH, {"bbox": "nan,0,1,1"}),
+    (SEARCH, {"bbox": "inf,0,1,1"}),
+    (SEARCH, {"bbox": "0,10,1,1"}),
+    (SEARCH, {"bbox": "0,0,400,1"}),
+    (SEARCH, {"datetime": "yesterday"}),
+    (SEARCH, {"datetime": "2025-13-01T00:00:00Z"}),
+    (SEARCH, {"datetime": "2025-02-01T00:00:00Z/2025-01-01T00:00:00Z"}),
+    (SEARCH, {"datetime": "../.."}),
+    (SEARCH, {"limit": "0"}),
+    (SEARCH, {"limit": "-5"}),
+    (SEARCH, {"limit": "many"}),
+    (SEARCH, {"sortby": "+nope"}),
+    (SEARCH, {"sortby": "-"}),
+    (SEARCH, {"fields": ","}),
+    (SEARCH, {"filter": "eo:cloud_cover <"}),
+    (SEARCH, {"filter": "\"eo:cloud_cover\" < 'much'"}),
+    (SEARCH, {"filter": "platform"}),
+    (SEARCH, {"filter": "nope = 1"}),
+    (SEARCH, {"filter": "S_INTERSECTS(geometry, POLYGON((0 0)))"}),
+    (SEARCH, {"filter": "[", "filter-lang": "cql2-json"}),
+    (SEARCH, {"filter": '{"op":"="}', "filter-lang": "cql2-json"}),
+    (SEARCH, {"filter": "a=1", "filter-lang": "sql"}),
+    (SEARCH, {"intersects": "junk"}),
+    (SEARCH, {"intersects": "{}"}),
+    (SEARCH, {"intersects": '{"type":"Point","coordinates":[105,12]}', "bbox": "0,0,1,1"}),
+    (SEARCH, {"ids": "\0"}),
+    (COLLECTIONS, {"offset": "-1"}),
+    (COLLECTIONS, {"offset": "100000000000000000000"}),
+    (COLLECTIONS, {"limit": "-1"}),
+    (COLLECTIONS, {"query": "junk"}),
+    (COLLECTIONS, {"query": "[1]"}),
+    (COLLECTIONS, {"q": "'\"&|!("}),
+    (COLLECTIONS, {"q": "\0"}),
+    (COLLECTIONS, {"sortby": "-"}),
+    (COLLECTIONS, {"bbox": "1,2,3"}),
+    (COLLECTIONS, {"datetime": "yesterday"}),
+    (f"{COLLECTIONS}/{L2A}/items", {"token": "bogus"}),
+    (f"{COLLECTIONS}/{L2A}/items", {"sortby": "+nope"}),
+    (f"{COLLECTIONS}/%00", {}),
+]
+
+BAD_POSTS: list[Any] = [
+    {"query": {"gsd": {"lt": 10}}, "filter": {"op": "=", "args": [{"property": "id"}, "x"]}},
+    {"filter": {"op": "frobnicate", "args": [1, 2]}},
+    {"filter": {"op": "="}},
+    {"filter": {"op": "s_intersects", "args": [{"property": "geometry"}, {"type": "Polygon", "coordinates": [[1]]}]}},
+    {"sortby": [{"field": "id", "direction": "sideways"}]},
+    {"intersects": {"type": "Polygon", "coordinates": [[[0, 0], [1, 1], [0, 0]]]}},
+    {"collections": "sentinel-2-l2a"},
+    {"ids": ["\0"]},
+    {"limit": "x"},
+    [1],
+    "x",
+    None,
+]
+DRIVER_WORDS = ("asyncpg", "psycopg", "SELECT", "pgstac.", "syntax error", "tsquery", "Traceback", "pydantic")
+
+
+def assert_problem(response: httpx.Response, status: int) -> None:
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"] == "application/problem+json"
+    document = response.json()
+    assert set(document) == {"type", "title", "status", "detail", "code", "description"}
+    assert document["status"] == status
+    assert not [word for word in DRIVER_WORDS if word in response.text]
+
+
+@pytest.mark.parametrize(("path", "params"), BAD_GETS)
+def test_a_bad_get_is_a_400_that_says_why(client: TestClient, path: str, params: dict[str, str]) -> None:
+    assert_problem(client.get(path, params=params), 400)
+
+
+@pytest.mark.parametrize("body", BAD_POSTS)
+def test_a_bad_post_is_a_400_that_says_why(client: TestClient, body: Any) -> None:
+    assert_problem(client.post(SEARCH, json=body), 400)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b'{"ids":["\\ud800"]}'])
+def test_a_body_that_is_no_json_text_is_a_400(client: TestClient, content: bytes) -> None:
+    assert_problem(client.post(SEARCH, content=content, headers={"content-type": "application/json"}), 400)
+    assert_problem(client.post(SEARCH, content=content, headers={"content-type": "text/plain"}), 400)
+
+
+@pytest.mark.parametrize("query", ["q=%00", "q=@QUOTE@", "bbox=%FF", "limit=%FF"])
+def test_odd_bytes_are_a_400(client: TestClient, query: str) -> None:
+    assert_problem(client.get(f"{COLLECTIONS}?{query}"), 400)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/nope",
+        "/collections/nope",
+        "/collections/nope/items",
+        f"/collections/{L2A}/items/nope",
+        "/collections/nope/queryables",
+        "/collections/a'b",
+    ],
+)
+def test_what_is_not_there_is_a_404(client: TestClient, path: str) -> None:
+    assert_problem(client.get(f"/stac{path}"), 404)
+
+
+@pytest.mark.parametrize(("method", "path"), [("DELETE", SEARCH), ("PUT", COLLECTIONS), ("POST", COLLECTIONS)])
+def test_the_api_does_not_write(client: TestClient, method: str, path: str) -> None:
+    assert_problem(client.request(method, path), 405)
+
+
+def test_an_unknown_property_is_answered_with_the_nearest(client: TestClient) -> None:
+    detail = client.get(SEARCH, params={"filter": "eo:cloud < 3"}).json()["detail"]
+
+    assert detail == "unknown property 'eo:cloud' in filter: did you mean 'eo:cloud_cover'?"
+
+
+def test_the_landing_page_is_ours(client: TestClient) -> None:
+    page = client.get("/stac/").json()
+
+    assert (page["id"], page["title"]) == ("sen2extract", "Sen2Extract")
+    assert "Contains modified Copernicus Sentinel data" in page["description"]
+    needed = ("core", "item-search", "ogcapi-features", "collections", "collection-search", "browseable")
+    for conformance in needed:
+        assert any(conformance in each for each in page["conformsTo"]), conformance
+    for link in page["links"]:
+        assert link["href"].startswith("http://testserver/stac"), link
+    children = {link["href"].rsplit("/", 1)[1] for link in page["links"] if link["rel"] == "child"}
+    assert children == set(COLLECTION_IDS)
+
+
+def test_links_carry_the_public_host_and_the_root_path(client: TestClient, published: Any) -> None:
+    headers = {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "eo.example.org"}
+    item = client.get(f"{COLLECTIONS}/{L2A}/items/{published['current'][0]}", headers=headers).json()
+    links = {link["rel"]: link["href"] for link in item["links"]}
+
+    assert links["self"] == f"https://eo.example.org/stac/collections/{L2A}/items/{item['id']}"
+    assert links["root"] == "https://eo.example.org/stac/"
+    assert links["parent"] == links["collection"] == f"https://eo.example.org/stac/collections/{L2A}"
+
+
+def test_every_get_of_the_openapi_document_answers(client: TestClient, published: Any) -> None:
+    openapi = client.get("/stac/api").json()
+
+    assert openapi["info"]["title"] == "Sen2Extract"
+    for path, operations in openapi["paths"].items():
+        full = path.replace("{collection_id}", L2A).replace("{item_id}", published["current"][0])
+        if "get" in operations:
+            assert client.get(f"/stac{full}").status_code == 200, path
+
+
+def test_no_page_loads_anything_from_elsewhere(client: TestClient) -> None:
+    page = client.get("/stac/api.html").text
+
+    assert "<script" not in page
+    assert "https://" not in page
+    assert "/search" in page
+
+
+def test_superseded_items_are_left_out_unless_asked_for(client: TestClient, published: Any) -> None:
+    search = {"collections": L2A, "limit": "100"}
+
+    assert sorted(ids(client.get(SEARCH, params=search))) == published["current"]
+    assert ids(client.get(SEARCH, params=search | {"filter": "deprecated = true"})) == published["old"]
+    assert ids(client.get(SEARCH, params=search | {"ids": published["old"][0]})) == published["old"]
+    old = client.get(f"{COLLECTIONS}/{L2A}/items/{published['old'][0]}").json()
+    successor = {link["rel"]: link["href"] for link in old["links"]}["successor-version"]
+    assert successor.endswith(published["successor"][0])
+
+
+def test_matches_are_counted_and_at_once_true(
+    client: TestClient, settings: Settings, documents: Any, product_name: Any
+) -> None:
+    search = {"collections": L2A, "limit": "5"}
+    assert client.get(SEARCH, params=search).json()["numberMatched"] == 12
+    extra = documents(product_name(50))
+    catalog.publish(extra, settings)
+    assert client.get(SEARCH, params=search).json()["numberMatched"] == 13
+    catalog.remove([(each["collection"], each["id"]) for each in extra], settings)
+    assert client.get(SEARCH, params=search).json()["numberMatched"] == 12
+
+
+@pytest.mark.parametrize(
+    ("params", "days"),
+    [
+        ({"filter": '"eo:cloud_cover" < 3'}, {1, 2}),
+        ({"filter": '{"op":">","args":[{"property":"eo:cloud_cover"},10]}', "filter-lang": "cql2-json"}, {11, 12}),
+        ({"query": '{"eo:cloud_cover":{"gte":11},"platform":{"startsWith":"sentinel-2"}}'}, {11, 12}),
+        ({"query": '{"eo:cloud_cover":{"in":[4,5]}}'}, {4, 5}),
+        ({"query": '{"grid:code":{"endsWith":"48PWU"},"eo:cloud_cover":{"eq":7}}'}, {7}),
+        ({"datetime": "2025-01-02T00:00:00Z/2025-01-04T00:00:00Z"}, {2, 3}),
+        ({"datetime": "../2025-01-02T00:00:00Z"}, {1}),
+        ({"bbox": "105,12,105.1,12.1"}, set(range(1, 13))),
+        ({"bbox": "170,-10,-170,10"}, set()),
+        ({"bbox": "100,0,-170,20"}, set(range(1, 13))),
+        ({"intersects": '{"type":"Point","coordinates":[105,12]}', "filter": '"eo:cloud_cover" = 2'}, {2}),
+        ({"bbox": "0,0,1,1"}, set()),
+    ],
+)
+def test_searches_find_what_they_ask_for(client: TestClient, params: dict[str, str], days: set[int]) -> None:
+    found = client.get(SEARCH, params={"collections": L2A, "limit": "100", **params}).json()["features"]
+
+    assert {int(each["properties"]["eo:cloud_cover"]) for each in found} == days
+    assert len(found) == len(days)
+
+
+def test_results_are_sorted_and_cut_to_fields(client: TestClient) -> None:
+    params = {"collections": L2A, "sortby": "-properties.eo:cloud_cover", "fields": "id,properties.eo:cloud_cover"}
+    response = client.get(SEARCH, params=params)
+
+    assert response.headers["content-type"] == "application/geo+json"
+    covers = [each["properties"]["eo:cloud_cover"] for each in response.json()["features"]]
+    assert covers == sorted(covers, reverse=True)
+    assert "assets" not in response.json()["features"][0]
+
+
+def test_a_client_cannot_set_the_database_up(client: TestClient) -> None:
+    response = client.post(SEARCH, json={"conf": {"context": "off", "nohydrate": True}, "limit": 1})
+
+    assert response.json()["numberMatched"] == 24
+    assert "bands" in json.dumps(response.json())
+
+
+def test_collections_are_searched_by_text_and_place(client: TestClient) -> None:
+    def found(**params: str) -> list[str]:
+        response = client.get(COLLECTIONS, params=params)
+        assert response.status_code == 200, response.text
+        assert response.json()["numberMatched"] == len(response.json()["collections"])
+        return sorted(each["id"] for each in response.json()["collections"])
+
+    assert found() == sorted(COLLECTION_IDS)
+    assert found(q="NDVI") == [INDICES]
+    assert found(bbox="-60,0,-50,5") == ["sentinel-2-l1c"]
+    assert client.get(COLLECTIONS, params={"limit": "1"}).json()["numberMatched"] == 3
+
+
+def test_queryables_are_typed(client: TestClient) -> None:
+    queryables = client.get(f"{COLLECTIONS}/{L2A}/queryables").json()
+
+    assert queryables["properties"]["eo:cloud_cover"]["type"] == "number"
+    assert {"id", "datetime", "geometry", "grid:code"} <= set(queryables["properties"])
+
+
+@pytest.mark.parametrize("path", ["/stac/", SEARCH, COLLECTIONS])
+def test_any_page_may_ask(client: TestClient, path: str) -> None:
+    preflight = {
+        "Origin": "https://map.example.org",
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "content-type,x-requested-with",
+    }
+    for headers in ({}, {"Origin": "https://map.example.org"}, preflight):
+        response = client.options(path, headers=headers)
+        assert 200 <= response.status_code < 300
+        assert response.headers["access-control-allow-origin"] == "*"
+    assert client.get(path, headers={"Origin": "https://x.org"}).headers["access-control-allow-origin"] == "*"
+
+
+@pytest.mark.parametrize("path", ["/livez", "/readyz", "/_mgmt/ping", "/_mgmt/health"])
+def test_the_probes_answer(client: TestClient, path: str) -> None:
+    assert client.get(f"/stac{path}").status_code == 200
+
+
+def test_without_a_database_it_starts_and_says_so(settings: Settings) -> None:
+    away = settings.model_copy(update={"pg_dsn": "host=127.0.0.1 port=1 user=nobody password=x dbname=none"})
+    with TestClient(create_app(away), raise_server_exceptions=False) as client:
+        assert client.get("/livez").status_code == 200
+        assert client.get("/_mgmt/ping").status_code == 200
+        for path in ("/readyz", "/_mgmt/health", "/search", "/collections", f"/collections/{L2A}", "/queryables"):
+            response = client.get(path)
+            assert_problem(response, 503)
+            assert response.headers["retry-after"] == "5"
+            assert "127.0.0.1" not in response.text
+
+
+def test_pystac_client_opens_searches_and_pages(server: str, published: Any) -> None:
+    api = pystac_client.Client.open(server)
+
+    assert {collection.id for collection in api.get_collections()} == set(COLLECTION_IDS)
+    by_get = api.search(collections=[L2A], limit=5, method="GET", sortby="-datetime")
+    by_post = api.search(collections=[L2A], limit=5, method="POST", sortby="-datetime")
+    assert by_post.matched() == 12
+    assert sorted(item.id for item in by_get.items()) == published["current"]
+    assert [item.id for item in by_post.items()] == [item.id for item in by_get.items()]
+    assert len(list(api.search(collections=[INDICES], filter="eo:cloud_cover <= 4").items())) == 4
+    assert len(list(api.search(collections=[L2A], query={"eo:cloud_cover": {"lt": 3}}).items())) == 2
+    item = api.get_collection(INDICES).get_item(published["current"][0])
+    assert item is not None
+    assert item.get_single_link("derived_from") is not None
+
+
+def test_many_ask_at_once(server: str) -> None:
+    async def ask() -> list[httpx.Response]:
+        async with httpx.AsyncClient(timeout=60) as client:
+            return await asyncio.gather(*(client.get(f"{server}/search?limit={1 + n % 9}") for n in range(60)))
+
+    responses = asyncio.run(ask())
+
+    assert [response.status_code for response in responses] == [200] * 60
+    assert [len(response.json()["features"]) for response in responses] == [1 + n % 9 for n in range(60)]
+
+
+def test_the_read_role_is_enough(settings: Settings, published: Callable[..., Any]) -> None:
+    assert published
+    with catalog.connect(settings) as connection:
+        connection.execute("DROP ROLE IF EXISTS only_reads")
+        connection.execute("CREATE ROLE only_reads LOGIN PASSWORD 'only-reads' IN ROLE pgstac_read")
+    dsn = make_conninfo(settings.pg_dsn, user="only_reads", password="only-reads")
+    read_only = settings.model_copy(update={"pg_dsn": dsn})
+    with TestClient(create_app(read_only), raise_server_exceptions=False) as client:
+        assert client.get("/readyz").status_code == 200
+        assert len(ids(client.get("/search", params={"collections": L2A, "limit": "3"}))) == 3
+        assert client.get("/collections", params={"q": "NDVI"}).status_code == 200
+    with catalog.connect(settings) as connection:
+        connection.execute("DROP ROLE only_reads")
