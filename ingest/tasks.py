@@ -102,10 +102,14 @@ def verdict(summary: dict[str, Any]) -> str:
 
 
 def reconcile() -> dict[str, Any]:
-    """Compare bucket and catalogue; returns the report of `ingest.reconcile.report`."""
+    """Compare bucket and catalogue; raises `UnfinishedError` when an item names an object that is missing."""
     from ingest.reconcile import report
 
-    return report(Settings())
+    found = report(Settings())
+    if not found.ok:
+        lost = "\n".join(found.missing[:_NAMED])
+        raise UnfinishedError(f"{len(found.missing)} objects that the catalogue names are not in the bucket:\n{lost}")
+    return found.as_dict()
 
 
 def _finished(outcomes: list[Outcome], *, last_try: bool) -> list[Outcome]:

@@ -7,7 +7,7 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import psycopg
@@ -15,6 +15,7 @@ import pytest
 from psycopg import sql
 from pydantic import SecretStr
 
+_LAST_PORT = 65535
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "deploy" / "local"))
 
@@ -26,14 +27,14 @@ from environment import WEED_OFFSETS  # noqa: E402
 from stac.settings import Settings  # noqa: E402
 
 
-def free_port(span: int = 1) -> int:
-    """Return the first of `span` consecutive ports on which nothing listens."""
+def _free_port(offsets: Iterable[int] = ()) -> int:
+    """Return a port on which nothing listens, nor at these offsets from it."""
     while True:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
-            first = probe.getsockname()[1]
-        ports = {str(port): port for port in range(first, first + span)}
-        if first + span < 60000 and not processes.taken(ports):
+            first = int(probe.getsockname()[1])
+        ports = {str(offset): first + offset for offset in offsets}
+        if max(ports.values(), default=0) <= _LAST_PORT and not processes.taken(ports):
             return first
 
 
@@ -43,6 +44,12 @@ def wait_for(ready: Callable[[], bool], what: str, seconds: float = 60) -> None:
         if time.monotonic() > deadline:
             pytest.fail(f"{what} did not become ready in {seconds} s")
         time.sleep(0.1)
+
+
+@pytest.fixture(scope="session")
+def free_port() -> Callable[..., int]:
+    """A function that finds a port on which nothing listens, nor at given offsets from it."""
+    return _free_port
 
 
 @pytest.fixture(scope="session")
@@ -62,7 +69,7 @@ def postgres() -> Iterator[dict[str, str]]:
         return
     folder = Path(tempfile.mkdtemp(prefix="sen2extract-pg-"))
     folder.chmod(0o755)  # user postgres has to get in when we are root
-    cluster = pg.Cluster(data=folder / "data", port=free_port(), user="tester", password=uuid.uuid4().hex)
+    cluster = pg.Cluster(data=folder / "data", port=_free_port(), user="tester", password=uuid.uuid4().hex)
     env = {
         "PGHOST": "127.0.0.1",
         "PGPORT": str(cluster.port),
@@ -84,7 +91,7 @@ def store() -> Iterator[dict[str, str]]:
     """Address and keys of a private S3 store, under the names of the settings."""
     folder = Path(tempfile.mkdtemp(prefix="s2e-s3-"))
     server = objectstore.Store(
-        folder=folder, port=free_port(1 + len(WEED_OFFSETS)), access_key="tester", secret_key="t3st-only"
+        folder=folder, port=_free_port(WEED_OFFSETS.values()), access_key="tester", secret_key="t3st-only"
     )
     server.configure()
     values = {

@@ -39,7 +39,8 @@ def _make_sample(stack: Stack, console: Console) -> None:
     """Write the sample archive into the inbox; what is there already is left alone."""
     target = ROOT / stack.env["INGEST_INBOX"] / "sample"
     _say(console, "Sample", f"an archive of two tiles in {target}")
-    subprocess.run([ROOT / ".venv/bin/sen2extract", "sample", target], check=True, env=dict(stack.env))
+    command = [ROOT / ".venv/bin/sen2extract", "sample", target]
+    subprocess.run(command, check=True, env=dict(stack.env), stdout=subprocess.DEVNULL)
 
 
 def _ingest(airflow: Airflow, console: Console) -> tuple[str, dict[str, Any]]:

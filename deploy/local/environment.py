@@ -29,7 +29,7 @@ WEED_OFFSETS = {
     "filer.port": 6,
     "filer.port.grpc": 7,
     "admin.port": 8,
-    "admin.port.grpc": 9,
+    "admin.port.grpc": 10_008,  # its workers look for it 10000 above the other, whatever is set
 }
 SECRETS = ("PGPASSWORD", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AIRFLOW_FERNET_KEY", "AIRFLOW_SECRET_KEY")
 

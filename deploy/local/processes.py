@@ -35,6 +35,11 @@ def table() -> list[Process]:
     return rows
 
 
+def started(pid: int) -> int | None:
+    """Return when a running process started (clock ticks since boot), None when there is no such process."""
+    return next((row.started for row in table() if row.pid == pid and row.state != "Z"), None)
+
+
 def family(pid: int) -> set[Process]:
     """Return a process, its descendants, and all in the sessions they lead, which orphans do not leave."""
     rows = table()

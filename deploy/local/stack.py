@@ -12,7 +12,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import httpx
 import migrations
@@ -109,12 +108,9 @@ def pid(stack: Stack, group: str) -> int:
     path = stack.run / f"{group}.pid"
     if not path.exists():
         return 0
-    number = int(path.read_text())
-    try:
-        words = Path(f"/proc/{number}/cmdline").read_bytes()
-    except FileNotFoundError:
-        return 0
-    return number if b"honcho" in words else 0
+    number, started = map(int, path.read_text().split())
+    # A pid may belong to another process by now, after a restart of the machine for one.
+    return number if processes.started(number) == started else 0
 
 
 def _own(stack: Stack) -> list[str]:
@@ -201,7 +197,7 @@ def _honcho(stack: Stack, group: str, names: list[str]) -> None:
             stderr=log,
             start_new_session=True,
         )
-    (stack.run / f"{group}.pid").write_text(str(started.pid))
+    (stack.run / f"{group}.pid").write_text(f"{started.pid} {processes.started(started.pid)}")
 
 
 def _wait(stack: Stack, group: str, name: str, ready: Callable[[], bool]) -> None:

@@ -3,17 +3,36 @@
 import pytest
 
 from stac import catalog
+from stac.collections import INDICES, L2A
 
-pytestmark = pytest.mark.usefixtures("airflow_database")
+pytestmark = [
+    pytest.mark.usefixtures("airflow_database", "environment"),
+    # Airflow's own imports warn of what its dependencies deprecate.
+    pytest.mark.filterwarnings("default"),
+]
 
 
-def run(bag, **conf):
-    """Run the DAG to its end; returns its state and what its tasks returned."""
-    ended = bag.dags["ingest_products"].test(run_conf=conf)
-    return ended
+def run(bag, inbox):
+    """Run the DAG to its end; returns the run's state and the state of each task."""
+    ended = bag.dags["ingest_products"].test(run_conf={"inbox": str(inbox), "batch_size": 1})
+    return str(ended.state), {(ti.task_id, ti.map_index): str(ti.state) for ti in ended.get_task_instances()}
 
 
-def test_it(bag, archive, environment):
-    r = run(bag, inbox=str(archive[0].parent), batch_size=1)
-    print(r, r.state)
-    print(catalog.find_ids)
+def test_ingests_announces_and_then_finds_nothing_to_do(bag, archive, settings):
+    names = [path.stem for path in archive]
+    state, tasks = run(bag, archive[0].parent)
+    assert state == "success"
+    assert tasks["ingest", 0] == tasks["ingest", 1] == tasks["announce", -1] == "success"
+    first = [catalog.get_item(settings, collection, name) for collection in (L2A, INDICES) for name in names]
+    assert None not in first
+
+    state, tasks = run(bag, archive[0].parent)
+    assert state == "success"
+    assert tasks["announce", -1] == "skipped"
+    assert [catalog.get_item(settings, collection, name) for collection in (L2A, INDICES) for name in names] == first
+
+
+def test_an_empty_inbox_is_a_green_run_without_an_event(bag, tmp_path):
+    state, tasks = run(bag, tmp_path)
+    assert state == "success"
+    assert tasks["announce", -1] == "skipped"

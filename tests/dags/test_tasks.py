@@ -46,7 +46,7 @@ def test_a_warning_on_a_published_product_is_no_trouble():
     assert tasks.verdict(summary) == "1 products: 1 published"
 
 
-def test_more_products_than_airflow_can_map_make_larger_batches(tmp_path):
+def test_more_products_than_airflow_can_map_make_larger_batches():
     names = [f"p{number}" for number in range(5000)]
     batches = tasks.batches(names, 2)
     assert len(batches) <= 1000
@@ -54,7 +54,8 @@ def test_more_products_than_airflow_can_map_make_larger_batches(tmp_path):
     assert tasks.batches(names[:5], 2) == [["p0", "p1"], ["p2", "p3"], ["p4"]]
 
 
-def test_a_failure_that_may_pass_is_tried_again_until_the_last_try(archive, monkeypatch, environment):
+@pytest.mark.usefixtures("environment")
+def test_a_failure_that_may_pass_is_tried_again_until_the_last_try(archive, monkeypatch):
     """An unreachable store is worth another try; on the last one its outcome is told instead."""
     monkeypatch.setenv("S3_ENDPOINT", "http://127.0.0.1:9")
     with pytest.raises(tasks.UnfinishedError, match="1 of 1 failed and will be tried again"):

@@ -1,0 +1,87 @@
+"""The whole embedded stack, on ports and in a folder of its own, with a small archive in its inbox."""
+
+import os
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from shutil import rmtree
+from typing import Any
+
+import environment
+import httpx
+import processes
+import pytest
+import stack as embedded
+from airflow_client import Airflow
+from environment import PORTS, ROOT, WEED_OFFSETS
+
+from ingest.sample import ProductSpec, write_product
+
+DAYS = (5, 10, 15)
+DAG = "ingest_products"
+
+
+@dataclass(frozen=True)
+class Running:
+    """The stack, a client of its gateway, and what is in its inbox."""
+
+    stack: environment.Stack
+    client: httpx.Client
+    specs: list[ProductSpec]
+
+    def ingest(self, inbox: Path) -> tuple[str, dict[str, Any]]:
+        """Have Airflow ingest a folder; returns the run's state and its summary."""
+        with Airflow(self.stack.airflow_url) as airflow:
+            airflow.wait_for_dag(DAG, seconds=120)
+            run = airflow.trigger(DAG, {"inbox": str(inbox), "batch_size": 2})
+            states = [state for state, _ in airflow.follow(DAG, run, mapped="ingest")]
+            return states[-1], airflow.result(DAG, run, "summarise")
+
+    @property
+    def inbox(self) -> Path:
+        return Path(self.stack.env["INGEST_INBOX"])
+
+
+def _command(name: str, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    words = [ROOT / ".venv/bin/python", ROOT / "deploy/local/stack.py", name]
+    return subprocess.run(words, env=env, cwd="/", capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="session")
+def command() -> Callable[[str, dict[str, str]], subprocess.CompletedProcess[str]]:
+    """A function that runs `stack.py up|down|status` in an environment."""
+    return _command
+
+
+@pytest.fixture(scope="session")
+def stack_environment(free_port: Callable[..., int]) -> Iterator[dict[str, str]]:
+    """Environment of a stack that has nothing to do with the one a developer may be running."""
+    home = Path(tempfile.mkdtemp(prefix="s2e-"))
+    home.chmod(0o755)
+    offsets = {"SEN2EXTRACT_S3_PORT": WEED_OFFSETS.values()}
+    ports = {name: str(free_port(offsets.get(name, ()))) for name in PORTS}
+    mine = ("PG", "S3_", "AWS_", "PUBLIC_URL", "INGEST_", "AIRFLOW")
+    env = {name: value for name, value in os.environ.items() if not name.startswith(mine)}
+    yield {**env, **ports, "SEN2EXTRACT_HOME": str(home)}
+    rmtree(home, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def running(stack_environment: dict[str, str]) -> Iterator[Running]:
+    started = _command("up", stack_environment)
+    assert started.returncode == 0, started.stdout + started.stderr
+    stack = environment.load(stack_environment)
+    days = [datetime(2025, 1, day, 3, 11, 21, tzinfo=UTC) for day in DAYS]
+    specs = [ProductSpec(sensing=day, size=192, cloudiness=0.0) for day in days]
+    for spec in specs:
+        write_product(spec, Path(stack.env["INGEST_INBOX"]))
+    with httpx.Client(base_url=stack.url, timeout=60, trust_env=False) as client:
+        yield Running(stack, client, specs)
+    family = set().union(*(processes.family(embedded.pid(stack, group)) for group in ("stores", "services")))
+    assert len(family) > 10
+    stopped = _command("down", stack_environment)
+    assert stopped.returncode == 0, stopped.stderr
+    assert processes.alive(family) == set()
