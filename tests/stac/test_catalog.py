@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from stac import catalog
-from stac.collections import COLLECTION_IDS, EVERYWHERE, INDICES, L1C, L2A
+from stac.collections import EVERYWHERE, INDICES, L1C, L2A
 from stac.errors import CatalogError, NameFormatError
 
 if TYPE_CHECKING:
@@ -44,8 +44,9 @@ def keys(*documents: dict[str, Any]) -> list[tuple[str, str]]:
 @pytest.fixture(autouse=True)
 def empty(settings: Settings) -> Iterator[None]:
     yield
-    for collection in COLLECTION_IDS:
-        catalog.remove([(collection, item_id) for item_id in catalog.find_ids(settings, collection)], settings)
+    with catalog.connect(settings) as connection:
+        connection.execute("DELETE FROM items")
+    catalog.refresh_extents(settings)
 
 
 def extent(settings: Settings, collection: str) -> Any:
@@ -210,9 +211,9 @@ def test_a_caller_decides_on_the_transaction(settings: Settings, documents: Docu
 def test_a_database_that_is_away_is_a_catalogue_error(settings: Settings, documents: Documents) -> None:
     away = settings.model_copy(update={"pg_dsn": "host=127.0.0.1 port=1 user=nobody dbname=none connect_timeout=2"})
 
-    with pytest.raises(CatalogError, match="S2A_MSIL2A"):
+    with pytest.raises(CatalogError, match="cannot be reached"):
         catalog.publish(documents(), away)
-    with pytest.raises(CatalogError, match="cannot make the database ready"):
+    with pytest.raises(CatalogError, match="cannot be reached"):
         catalog.migrate(away)
 
 
