@@ -18,7 +18,7 @@ down: ## stop the embedded stack; data are kept
 	@if [ -x $(PYTHON) ]; then $(STACK) down; else echo "Nothing is running."; fi
 
 status: ## say whether the embedded stack runs
-	@$(STACK) status
+	@if [ -x $(PYTHON) ]; then $(STACK) status; else echo "Nothing is set up: try make up."; exit 1; fi
 
 demo: up ## make a sample archive, have Airflow ingest it, show what comes out
 	@$(PYTHON) deploy/local/demo.py

@@ -130,5 +130,6 @@ def _listed(troubles: Sequence[Outcome]) -> str:
 
 
 def batches(names: Sequence[str], size: int) -> list[list[str]]:
+    """Return names in lists of `size`, or of more when there would be too many lists for Airflow to map."""
     step = max(size, math.ceil(len(names) / _MOST_BATCHES))
     return [list(names[first : first + step]) for first in range(0, len(names), step)]

@@ -89,13 +89,18 @@ find_python() {
       return
     fi
   done
-  echo 3.12 # uv downloads it
+  return 1
 }
 if [ -z "${UV_PYTHON:-}" ]; then
   if [ -x .venv/bin/python ]; then
     UV_PYTHON="$(.venv/bin/python -c 'import sys; print(sys._base_executable)')"
-  else
-    UV_PYTHON="$(find_python)"
+  elif ! UV_PYTHON="$(find_python)"; then
+    UV_PYTHON=3.12
+    if ! "$uv" python install 3.12 >>"$log" 2>&1; then
+      tail -n 3 "$log" >&2
+      fail "no Python >= 3.12 was found and uv could not download one (see above).
+Install one (Debian 13 and Ubuntu 24.04 have it; pyenv or conda elsewhere) and try again with UV_PYTHON=/path/to/python3"
+    fi
   fi
   export UV_PYTHON
 fi

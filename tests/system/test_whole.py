@@ -61,6 +61,7 @@ def test_the_bucket_cannot_be_listed(ingested, path):
     assert "ListBucketResult" not in answer.text
 
 
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
 def test_a_tile_is_a_png_with_colour(ingested):
     item = items(ingested)[0]
     west, south, east, north = item["bbox"]
