@@ -14,15 +14,8 @@ from titiler.pgstac.dependencies import CollectionIdParams, get_collection_id
 from titiler.pgstac.errors import MosaicNotFoundError
 from titiler.pgstac.validation import validate_filter
 
+from stac.search import check_properties, check_text, current_only, properties
 from tiler.hrefs import own_object
-
-_CURRENT = {
-    "op": "or",
-    "args": [
-        {"op": "isNull", "args": [{"property": "deprecated"}]},
-        {"op": "=", "args": [{"property": "deprecated"}, False]},
-    ],
-}
 
 
 def collection_ids(pool: ConnectionPool) -> list[str]:
@@ -44,7 +37,12 @@ def item_path(
         known = collection_ids(pool)
         where = f"collection {collection_id!r}" if collection_id in known else f"the collections {', '.join(known)}"
         raise HTTPException(404, f"no item {item_id!r} in {where}")
-    return pystac.Item.from_dict(row[0], preserve_dict=False)
+    # pystac warns of each superseded item that is read; whoever names one wants it.
+    deprecated = row[0]["properties"].pop("deprecated", None)
+    item = pystac.Item.from_dict(row[0], preserve_dict=False)
+    if deprecated is not None:
+        item.properties["deprecated"] = deprecated
+    return item
 
 
 def collection_path(request: Request, **parameters: Any) -> str:
@@ -67,10 +65,10 @@ collection_path.__signature__ = inspect.signature(CollectionIdParams)  # type: i
 
 
 def _only_current(text: str | None, language: str) -> dict[str, str]:
-    if text is None:
-        return {"filter_expr": json.dumps(_CURRENT), "filter_lang": "cql2-json"}
-    asked = Expr(text).to_json() if language == "cql2-text" else json.loads(text)
-    return {"filter_expr": json.dumps({"op": "and", "args": [asked, _CURRENT]}), "filter_lang": "cql2-json"}
+    asked = None if text is None else Expr(text).to_json() if language == "cql2-text" else json.loads(text)
+    check_text(asked)
+    check_properties(properties(asked), "filter")
+    return {"filter_expr": json.dumps(current_only(asked)), "filter_lang": "cql2-json"}
 
 
 def object_path(

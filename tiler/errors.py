@@ -25,6 +25,8 @@ from titiler.core.errors import BadRequestError, TileNotFoundError, TilerError
 from titiler.pgstac.errors import MosaicNotFoundError, ReadOnlyPgSTACError
 
 from stac.errors import UnknownNameError
+from stac.problems import INTERNAL, MEDIA_TYPE, UNAVAILABLE, database_problem
+from stac.search import SearchError
 from tiler.series.errors import SeriesRequestError, SeriesTooLargeError
 
 logger = logging.getLogger(__name__)
@@ -38,6 +40,7 @@ _STATUS: dict[type[Exception], HTTPStatus] = {
     SeriesRequestError: HTTPStatus.BAD_REQUEST,
     SeriesTooLargeError: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     UnknownNameError: HTTPStatus.BAD_REQUEST,
+    SearchError: HTTPStatus.BAD_REQUEST,
     HrefNotAllowedError: HTTPStatus.BAD_REQUEST,
     BadRequestError: HTTPStatus.BAD_REQUEST,
     RioTilerError: HTTPStatus.BAD_REQUEST,
@@ -78,7 +81,7 @@ def problem(status: int, detail: str, **more: Any) -> JSONResponse:
         **more,
     }
     headers = {"Cache-Control": "no-store"}
-    return JSONResponse(body, status_code=status, headers=headers, media_type="application/problem+json")
+    return JSONResponse(body, status_code=status, headers=headers, media_type=MEDIA_TYPE)
 
 
 def add_error_handlers(app: FastAPI) -> None:
@@ -117,16 +120,15 @@ def _invalid_request(_: Request, error: Exception) -> JSONResponse:
 
 
 def _database_error(request: Request, error: Exception) -> JSONResponse:
-    """What the database refuses to compute is the request's fault; a lost connection is ours."""
-    if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
-        return _database_away(request, error)
-    logger.warning("database refused %s: %s", request.url.path, error)
-    return problem(HTTPStatus.BAD_REQUEST, "the catalogue could not understand the request's filter, ids or dates")
+    """What the database refuses to compute is the fault of the request; its own state is ours."""
+    logger.warning("database: %s: %s", request.url.path, error)
+    told = database_problem(error.sqlstate if isinstance(error, psycopg.Error) else None)
+    return problem(told["status"], told["detail"])
 
 
 def _database_away(_: Request, error: Exception) -> JSONResponse:
     logger.error("database away: %s", type(error).__name__)
-    return problem(HTTPStatus.SERVICE_UNAVAILABLE, "the catalogue's database cannot be reached, try again shortly")
+    return problem(HTTPStatus.SERVICE_UNAVAILABLE, UNAVAILABLE)
 
 
 def _unreadable(_: Request, error: Exception) -> JSONResponse:
@@ -136,4 +138,4 @@ def _unreadable(_: Request, error: Exception) -> JSONResponse:
 
 def _unforeseen(request: Request, error: Exception) -> JSONResponse:
     logger.error("unforeseen error at %s", request.url.path, exc_info=error)
-    return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal error; the service's log says more")
+    return problem(HTTPStatus.INTERNAL_SERVER_ERROR, INTERNAL)

@@ -17,6 +17,7 @@ from tiler.hrefs import gdal_path
 
 logger = logging.getLogger(__name__)
 
+_EVERYTHING = {"exitwhenfull": False, "skipcovered": False}
 _TOLERATED = (TileOutsideBounds, InvalidAssetName, MissingAssets, RasterioIOError)
 
 
@@ -182,20 +183,28 @@ class MosaicBackend(PGSTACBackend):
         return found
 
     def _tolerant(self, method: Any, *args: Any, **kwargs: Any) -> Any:
+        search = kwargs.get("search_options")
         try:
-            return method(*args, allowed_exceptions=_TOLERATED, **kwargs)
+            found = method(*args, allowed_exceptions=_TOLERATED, **kwargs)
         except EmptyMosaicError:
-            if self._failures:
-                raise self._failures[0] from None
-            raise
+            if not self._failures:
+                raise
+            found = None
+        if not self._failures or search == _EVERYTHING:
+            if found is None:
+                raise self._failures[0]
+            return found
+        # pgSTAC stops at items that cover the place: where one of these failed, those beneath it are wanted after all.
+        return self._tolerant(method, *args, **{**kwargs, "search_options": _EVERYTHING})
 
     def _watched(self, reader: type[MosaicItemReader]) -> Any:
         """`reader` as a function that notes which items fail, and why."""
 
         def note(item: dict[str, Any], error: Exception) -> None:
             name = f"{item['collection']}/{item['id']}"
-            logger.warning("left out of the mosaic: %s: %s", name, error)
-            self.unreadable.append(name)
+            if name not in self.unreadable:
+                logger.warning("left out of the mosaic: %s: %s", name, error)
+                self.unreadable.append(name)
             self._failures.append(error)
 
         @attr.s

@@ -1,8 +1,10 @@
 """Default renders: how an asset looks when a request names neither range nor colours."""
 
+import inspect
+from collections.abc import Callable
 from typing import Annotated, Any, cast
 
-from fastapi import Depends, Query, Request
+from fastapi import Query, Request
 from rio_tiler.colormap import cmap
 from titiler.core.dependencies import ColorMapParams, ImageRenderingParams
 
@@ -17,29 +19,46 @@ _SCENE_COLORS = {c.value: (*bytes.fromhex(c.color), 0 if c.value == 0 else 255) 
 Assets = Annotated[list[str] | None, Query(include_in_schema=False)]
 
 
-def render_params(
-    request: Request, params: Annotated[ImageRenderingParams, Depends()], assets: Assets = None
-) -> ImageRenderingParams:
+def render_params(request: Request | None = None, assets: Assets = None, **asked: Any) -> ImageRenderingParams:
     """The range that is stretched to 0..255: the request's, else the one of the asset's table.
 
     Numeric formats (GeoTIFF, NumPy) are never stretched unasked.
     """
-    if params.rescale is None and _is_picture(request):
+    params = ImageRenderingParams(**asked)
+    if params.rescale is None and request is not None and _is_picture(request):
         default = _default_range(_plain_assets(request, assets))
         params.rescale = None if default is None else cast("Any", [default])
     return params
 
 
-def colormap_params(request: Request, asked: Annotated[Any, Depends(ColorMapParams)], assets: Assets = None) -> Any:
+def colormap_params(request: Request | None = None, assets: Assets = None, **asked: Any) -> Any:
     """The request's colours, else those of the asset's table."""
-    if asked is not None or not _is_picture(request):
-        return asked
+    colors = ColorMapParams(**asked)
+    if colors is not None or request is None or not _is_picture(request):
+        return colors
     names = _plain_assets(request, assets)
     if len(names) != 1:
         return None
     if names[0] in INDICES:
         return cmap.get(INDICES[names[0]].colormap)
     return _SCENE_COLORS if names[0] == "SCL" else None
+
+
+def _also_like(parent: Callable[..., Any]) -> inspect.Signature:
+    """Parameters `request` and `assets`, then those of `parent`, from which FastAPI reads what a query may say.
+
+    TiTiler calls a dependency with its query parameters only, to check the renders of a collection.
+    """
+    own = [
+        inspect.Parameter("request", inspect.Parameter.KEYWORD_ONLY, annotation=Request, default=None),
+        inspect.Parameter("assets", inspect.Parameter.KEYWORD_ONLY, annotation=Assets, default=None),
+    ]
+    theirs = inspect.signature(parent).parameters.values()
+    return inspect.Signature(own + [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in theirs])
+
+
+render_params.__signature__ = _also_like(ImageRenderingParams)  # type: ignore[attr-defined]
+colormap_params.__signature__ = _also_like(ColorMapParams)  # type: ignore[attr-defined]
 
 
 def _is_picture(request: Request) -> bool:

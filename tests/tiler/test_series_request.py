@@ -109,3 +109,7 @@ def test_the_echo_asks_for_the_same_again():
 def test_times_are_written_in_utc_without_empty_fractions():
     assert format_time(datetime(2025, 1, 5, 3, 11, 21, tzinfo=UTC)) == "2025-01-05T03:11:21Z"
     assert format_time(datetime(2025, 1, 5, 3, 11, 21, 24000, tzinfo=UTC)) == "2025-01-05T03:11:21.024Z"
+
+
+def test_the_last_day_there_is_can_be_named():
+    assert parse_interval("9999-12-31").end == datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)

@@ -46,7 +46,7 @@ def read_window(image: Image, window: Window) -> NDArray[Any]:
                 raise UnreadableError(f"{image.key} is not of the size that the catalogue says: reconcile the archive")
             stored: NDArray[Any] = source.read(1, window=area)
     except RasterioError as error:
-        missing = "does not exist" in str(error) or "404" in str(error)
+        missing = any(sign in str(error) for sign in ("does not exist", "No such file", "404"))
         what = "is not in the object store" if missing else "could not be read from the object store"
         raise UnreadableError(f"{image.key} {what}") from error
     return stored

@@ -5,7 +5,7 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, Literal, cast, get_args
 
 import cql2
@@ -14,6 +14,7 @@ from stac.bands import BANDS, LAYERS
 from stac.errors import UnknownNameError
 from stac.indices import INDICES, Index, get_index, stored_indices
 from stac.masks import DEFAULT_PROFILE, Profile, get_profile
+from stac.search import SearchError, check_properties, check_text, properties
 from tiler.series.errors import SeriesRequestError
 
 INDICES_COLLECTION = "sentinel-2-indices"
@@ -220,7 +221,7 @@ def _parse_time(text: str, *, last: bool) -> datetime:
     try:
         if _DATE.fullmatch(text):
             day = datetime.fromisoformat(text).replace(tzinfo=UTC)
-            return day + timedelta(days=1) - timedelta(microseconds=1) if last else day
+            return day.replace(hour=23, minute=59, second=59, microsecond=999_999) if last else day
         if _TIME.fullmatch(text):
             return datetime.fromisoformat(text.upper().replace(",", ".")).astimezone(UTC)
     except (ValueError, OverflowError) as error:
@@ -244,4 +245,9 @@ def _parse_filter(text: str, language: str | None) -> Mapping[str, Any]:
         raise SeriesRequestError(f"filter is no CQL2: {str(error).splitlines()[0][:300]}") from error
     if not isinstance(parsed, dict) or "op" not in parsed:
         raise SeriesRequestError('filter is no CQL2 condition, such as "eo:cloud_cover" < 20')
+    try:
+        check_text(parsed)
+        check_properties(properties(parsed), "filter")
+    except SearchError as error:
+        raise SeriesRequestError(str(error)) from error
     return parsed
