@@ -14,4 +14,4 @@ class MissingImageError(InvalidProductError):
 
 
 class StoreError(IngestError):
-    """The object store refused, lost or changed an object."""
+    """The object store, or a remote source, refused, lost or changed an object: worth another try."""

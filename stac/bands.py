@@ -30,7 +30,7 @@ class Band:
 
 @dataclass(frozen=True, kw_only=True)
 class Layer:
-    """An image of a product that is no spectral band; `factor` is the inverse of the scale in use (1000 for AOT)."""
+    """An image of a product that is no spectral band; `gsd` in metres; `required` images make a product complete."""
 
     name: str
     title: str

@@ -52,6 +52,15 @@ def free_port() -> Callable[..., int]:
     return _free_port
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _environment() -> Iterator[None]:
+    """Give each module the environment back as it was: a service sets GDAL's in its own process, which is ours here."""
+    before = dict(os.environ)
+    yield
+    os.environ.clear()
+    os.environ.update(before)
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The folder of real Sentinel-2 products beside the repository, which is not part of it."""

@@ -122,7 +122,8 @@ def _scene(properties: _Properties, document: Mapping[str, Any]) -> Scene:
     geometry = document.get("geometry")
     return Scene(
         name=name,
-        acquired=properties.time("datetime"),
+        # The item's own datetime is the tile's sensing time; ours is the start of the datatake, whatever the source.
+        acquired=name.datatake_start,
         generated=properties.time("s2:generation_time"),
         datatake_id=datatake,
         datastrip_id=properties.need("s2:datastrip_id"),

@@ -139,7 +139,8 @@ def _dataset(payload: Path | bytes, driver: str) -> Iterator[Any]:
         with MemoryFile(payload) as memory, memory.open(driver=driver) as dataset:
             yield dataset
     else:
-        with rasterio.open(payload, driver=driver) as dataset:
+        # A bare codestream is placed by the side-car file beside it, which an environment tuned for remote COGs hides.
+        with rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="FALSE"), rasterio.open(payload, driver=driver) as dataset:
             yield dataset
 
 
