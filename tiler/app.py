@@ -27,6 +27,7 @@ from tiler import health
 from tiler.dependencies import MosaicParams, collection_path, item_path, object_path
 from tiler.errors import add_error_handlers
 from tiler.extension import SeriesExtension
+from tiler.masking import MaskParams
 from tiler.middleware import CacheHeaders, NoViewers
 from tiler.reader import AssetReader, ItemReader, MosaicBackend, MosaicItemReader
 from tiler.rendering import colormap_params, render_params
@@ -120,6 +121,7 @@ def _mosaic(prefix: str, path: Callable[..., str], extensions: list[Any]) -> Mos
         backend=MosaicBackend,
         backend_dependency=MosaicParams,
         dataset_reader=MosaicItemReader,
+        reader_dependency=MaskParams,
         render_dependency=cast("Any", render_params),
         colormap_dependency=colormap_params,
         add_statistics=True,
@@ -160,6 +162,7 @@ def _add_items(app: FastAPI) -> None:
     prefix = "/collections/{collection_id}/items/{item_id}"
     items = MultiBaseTilerFactory(
         reader=ItemReader,
+        reader_dependency=MaskParams,
         path_dependency=item_path,
         router_prefix=prefix,
         render_dependency=cast("Any", render_params),

@@ -147,4 +147,9 @@ def _unless_complete(series: Series) -> dict[str, str]:
 
 
 def _links(request: Request) -> list[dict[str, str]]:
-    return [{"rel": "self", "type": "application/json", "href": str(request.url)}]
+    links = [{"rel": "self", "type": "application/json", "href": str(request.url)}]
+    if request.method == "GET":
+        path = request.url.path.removesuffix(".json")
+        csv = request.url.replace(path=f"{path}.csv").remove_query_params("f")
+        links.append({"rel": "alternate", "type": FORMATS["csv"].media_type, "href": str(csv)})
+    return links

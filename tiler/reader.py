@@ -14,6 +14,7 @@ from titiler.pgstac.backend import PGSTACBackend
 from titiler.pgstac.reader import PgSTACReader, SimpleSTACReader
 
 from tiler.hrefs import gdal_path
+from tiler.masking import masked_image
 
 logger = logging.getLogger(__name__)
 
@@ -101,6 +102,27 @@ class ItemReader(PgSTACReader):
 
     reader: type[BaseReader] = attr.ib(default=AssetReader)
 
+    mask: str | None = attr.ib(default=None, kw_only=True)
+
+    def tile(self, *args: Any, **kwargs: Any) -> ImageData:
+        """A tile, without what the mask leaves out."""
+        return masked_image(super().tile, self.mask, self._described(), *args, **kwargs)
+
+    def part(self, *args: Any, **kwargs: Any) -> ImageData:
+        """A part, without what the mask leaves out."""
+        return masked_image(super().part, self.mask, self._described(), *args, **kwargs)
+
+    def preview(self, *args: Any, **kwargs: Any) -> ImageData:
+        """The whole image, reduced, without what the mask leaves out."""
+        return masked_image(super().preview, self.mask, self._described(), *args, **kwargs)
+
+    def feature(self, *args: Any, **kwargs: Any) -> ImageData:
+        """What lies within a geometry, without what the mask leaves out."""
+        return masked_image(super().feature, self.mask, self._described(), *args, **kwargs)
+
+    def _described(self) -> dict[str, Any]:
+        return {name: self.item.assets[name].to_dict() for name in self.assets}
+
     def info(self, assets: Any = None, **kwargs: Any) -> dict[str, Info]:
         """What GDAL says of each asset; of all, unasked."""
         return super().info(assets=assets or self.assets, **kwargs)
@@ -134,6 +156,19 @@ class MosaicItemReader(SimpleSTACReader):
     """An item of a mosaic, read from the store directly."""
 
     reader: type[BaseReader] = attr.ib(default=AssetReader)
+
+    mask: str | None = attr.ib(default=None, kw_only=True)
+
+    def tile(self, *args: Any, **kwargs: Any) -> ImageData:
+        """A tile, without what the mask leaves out."""
+        return masked_image(super().tile, self.mask, self._described(), *args, **kwargs)
+
+    def part(self, *args: Any, **kwargs: Any) -> ImageData:
+        """A part, without what the mask leaves out."""
+        return masked_image(super().part, self.mask, self._described(), *args, **kwargs)
+
+    def _described(self) -> dict[str, Any]:
+        return self.input["assets"]
 
     def _get_asset_info(self, asset: AssetType) -> AssetInfo:
         try:

@@ -116,6 +116,38 @@ def test_scene_classes_have_their_colours(archive):
     assert np.unique(found[:, water], axis=1).T.tolist() == [[0, 0, 255, 255]]
 
 
+def test_a_mask_leaves_clouds_out(archive):
+    path = f"{item(archive.UPPER)}/preview.npy"
+    values, valid = array(archive.client.get(path, params={"assets": "NDVI", "mask": "scl", "max_size": archive.SIZE}))
+    seen = ~archive.masked(archive.UPPER.name)
+
+    assert np.array_equal(valid, seen)
+    assert values[0][seen] == pytest.approx(archive.ndvi(archive.UPPER.name)[seen], abs=1e-6)
+
+
+def test_surface_reflectance_is_masked_by_its_own_scene_classes(archive, tile_path):
+    path = f"{item(archive.UPPER, 'sentinel-2-l2a')}/{tile_path}.png"
+    plain, masked = (
+        picture(archive.client.get(path, params={"assets": "TCI", "mask": mask})) for mask in ("none", "scl")
+    )
+    lacking = archive.client.get(path, params={"assets": "TCI", "mask": "cm001"})
+    unknown = archive.client.get(path, params={"assets": "TCI", "mask": "cm009"})
+
+    assert 0 < (masked[3] > 0).sum() < (plain[3] > 0).sum()
+    assert lacking.status_code == 400
+    assert "another mask" in lacking.json()["detail"]
+    assert "choose from none, scl" in unknown.json()["detail"]
+
+
+def test_beneath_masked_clouds_a_mosaic_shows_the_next_item(archive, tile_path):
+    path = f"{INDICES}/{tile_path}.npy"
+    query = {"assets": "NDVI", "exitwhenfull": "false", "skipcovered": "false"}
+    cloudy, _ = array(archive.client.get(path, params=query))
+    clear, valid = array(archive.client.get(path, params={**query, "mask": "scl"}))
+
+    assert np.median(cloudy[0][valid]) < 0.2 < np.median(clear[0][valid])
+
+
 def test_tilejson_names_the_public_path(archive):
     # Not entered: the application is running already.
     behind_gateway = TestClient(archive.client.app, base_url="https://maps.example", root_path="/raster")
@@ -213,6 +245,7 @@ def test_a_collections_renders_are_offered_as_tilejson(archive):
     assert any("assets=NDVI" in href and "colormap_name=rdylgn" in href for href in offered)
 
 
+@pytest.mark.filterwarnings("ignore::morecantile.errors.PointOutsideTMSBounds")
 def test_wmts_capabilities_name_layers(archive):
     answer = archive.client.get(f"{INDICES}/WMTSCapabilities.xml")
 

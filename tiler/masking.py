@@ -1,0 +1,59 @@
+"""Cloud masks on tiles: `mask=scl` leaves clouds transparent, and in a mosaic the item beneath shows through."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import numpy as np
+from fastapi import Query
+from rio_tiler.errors import MissingAssets
+from rio_tiler.models import ImageData
+from titiler.core.dependencies import DefaultDependency
+
+from stac.masks import NODATA, PROFILES, Profile, get_profile
+
+MASK, SCENE = "MASK", "SCL"
+_OF_VALUES = ("assets", "expression", "asset_as_band", "unscale", "nodata", "resampling_method", "reproject_method")
+
+
+@dataclass
+class MaskParams(DefaultDependency):
+    """Which pixels are left out."""
+
+    mask: Annotated[str | None, Query(description=f"cloud mask, one of {', '.join(PROFILES)}; none if not given")] = (
+        None
+    )
+
+
+def masked_image(
+    read: Callable[..., ImageData], name: str | None, described: Mapping[str, Any], /, *args: Any, **kwargs: Any
+) -> ImageData:
+    """What `read` reads, without the pixels that the profile `name` leaves out.
+
+    `described` holds the item's assets by name.
+
+    Raises `stac.errors.UnknownNameError` for an unknown profile, `MissingAssets` where the item cannot serve it.
+    """
+    profile = get_profile(name or "none")
+    image = read(*args, **kwargs)
+    if profile.field is None:
+        return image
+    source = _source(profile, described)
+    options = {key: value for key, value in kwargs.items() if key not in _OF_VALUES}
+    bits = read(*args, assets=[source], **options).array.data[0].astype(np.uint16)
+    out = profile.masked(bits) | (bits == NODATA)
+    image.array.mask = np.ma.getmaskarray(image.array) | out[np.newaxis]
+    return image
+
+
+def _source(profile: Profile, assets: Mapping[str, Any]) -> str:
+    """The asset that holds what `profile` reads; SCL has its classes where MASK has them, in its lowest bits."""
+    held = [field["name"] for field in assets.get(MASK, {}).get("classification:bitfields") or []]
+    if profile.field in held:
+        return MASK
+    if profile.field == "scl" and SCENE in assets:
+        return SCENE
+    raise MissingAssets(
+        f"mask={profile.name} is not held for this item (its mask holds {', '.join(held) or 'nothing'}): "
+        "ask with another mask or with mask=none"
+    )
