@@ -65,7 +65,7 @@ def reflectance_bands(level: Level) -> list[dict[str, Any]]:
 def index_formula(name: str) -> dict[str, str]:
     """`processing:expression` of an index; raises `UnknownNameError`."""
     if name not in INDICES:
-        raise UnknownNameError(f"unknown index {name!r}: choose from {', '.join(INDICES)}")
+        raise UnknownNameError(f"unknown index {name[:40]!r}: choose from {', '.join(INDICES)}")
     return {"format": "numexpr", "expression": INDICES[name].formula}
 
 

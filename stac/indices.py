@@ -171,7 +171,7 @@ def get_index(name: str) -> Index:
     for index in INDICES.values():
         if wanted == index.name or wanted in index.aliases:
             return index
-    raise UnknownNameError(f"unknown index {name!r}: choose from {', '.join(INDICES)}")
+    raise UnknownNameError(f"unknown index {name[:40]!r}: choose from {', '.join(INDICES)}")
 
 
 def stored_indices() -> tuple[Index, ...]:

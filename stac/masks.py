@@ -160,7 +160,7 @@ def get_profile(name: str) -> Profile:
     for profile in PROFILES.values():
         if wanted in (profile.name, profile.title.lower()):
             return profile
-    raise UnknownNameError(f"unknown mask {name!r}: choose from {', '.join(PROFILES)}")
+    raise UnknownNameError(f"unknown mask {name[:40]!r}: choose from {', '.join(PROFILES)}")
 
 
 def fields_from(sources: Collection[str]) -> tuple[Field, ...]:

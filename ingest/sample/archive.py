@@ -23,7 +23,6 @@ _EDGE_DELAY = 3
 
 _FIRST_PASS = date(2025, 1, 5)
 _NEW_BASELINE = date(2026, 4, 1)
-_OLD = datetime(2021, 11, 22, 3, 11, 9, 24_000, tzinfo=UTC)
 _L1C_AT = (4, 20)
 _ZIPPED_AT = (7, 25)
 
@@ -83,7 +82,7 @@ def demo_orders(
 
     L2A of both tiles at the satellite passes nearest to `dates`, or to every `step` days from `start` to `end`: S2A,
     S2B and S2C, baselines 05.11 and 05.12, two relative orbits of which one sees only part of the tiles. Two of them
-    come with their L1C, two are zipped; one acquisition of 2021 has baseline 03.01, before the offset.
+    come with their L1C, two are zipped.
     """
     if dates is None:
         dates = [start + timedelta(number) for number in range(0, (end - start).days + 1, step)]
@@ -98,8 +97,7 @@ def demo_orders(
         for index in _L1C_AT
         if index < len(passes)
     ]
-    old = ProductSpec(sensing=_OLD, platform="S2A", baseline="03.01", size=size, seed=seed, cloudiness=0.06)
-    return [*(Order(replace(old, tile=tile)) for tile in TILES), *orders, *level_one]
+    return [*orders, *level_one]
 
 
 def _nearest_pass(day: date) -> date:

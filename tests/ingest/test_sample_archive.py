@@ -16,10 +16,10 @@ def test_the_default_archive_spans_more_than_a_year_of_two_tiles():
     surface = [spec for spec in specs if spec.level == "L2A"]
     assert 65 <= len(surface) <= 85
     assert Counter(spec.tile for spec in surface) == {"48PWU": len(surface) // 2, "48PWT": len(surface) // 2}
-    recent = sorted({spec.sensing.date() for spec in surface if spec.sensing.year > 2021})
+    recent = sorted({spec.sensing.date() for spec in surface})
     assert recent[-1] - recent[0] >= timedelta(days=395)
     assert {spec.platform for spec in surface} == {"S2A", "S2B", "S2C"}
-    assert {spec.baseline for spec in surface} == {"03.01", "05.11", "05.12"}
+    assert {spec.baseline for spec in surface} == {"05.11", "05.12"}
     assert len({order.spec.name for order in orders}) == len(orders)
     assert sum(order.zipped for order in orders) == 2
 
@@ -27,10 +27,9 @@ def test_the_default_archive_spans_more_than_a_year_of_two_tiles():
 def test_passes_keep_the_cycles_of_the_orbits():
     for order in demo_orders(step=1):
         spec = order.spec
-        if spec.sensing.year > 2021:
-            days = (spec.sensing.date() - date(2025, 1, 5)).days
-            assert days % 5 == {75: 0, 118: 3}[spec.relative_orbit]
-            assert (spec.swath_edge is not None) == (spec.relative_orbit == 118)
+        days = (spec.sensing.date() - date(2025, 1, 5)).days
+        assert days % 5 == {75: 0, 118: 3}[spec.relative_orbit]
+        assert (spec.swath_edge is not None) == (spec.relative_orbit == 118)
 
 
 def test_every_l1c_has_its_l2a():
