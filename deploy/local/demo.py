@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -39,7 +40,7 @@ def _make_sample(stack: Stack, console: Console) -> None:
     """Write the sample archive into the inbox; what is there already is left alone."""
     target = ROOT / stack.env["INGEST_INBOX"] / "sample"
     _say(console, "Sample", f"an archive of two tiles in {target}")
-    command = [ROOT / ".venv/bin/sen2extract", "sample", target]
+    command: list[Path | str] = [ROOT / ".venv/bin/sen2extract", "sample", target]
     subprocess.run(command, check=True, env=dict(stack.env), stdout=subprocess.DEVNULL)
 
 
