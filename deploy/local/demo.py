@@ -5,14 +5,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 from airflow_client import Airflow, AirflowError
 from environment import ROOT, Stack, load
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 INDICES = "sentinel-2-indices"
 DAG = "ingest_products"
