@@ -181,6 +181,5 @@ def by_common_name(name: str) -> Band:
     for band in BANDS.values():
         if band.common_name == name:
             return band
-    raise UnknownNameError(
-        f"no band has the common name {name[:40]!r}: {', '.join(b.common_name for b in BANDS.values())}"
-    )
+    known = ", ".join(band.common_name for band in BANDS.values())
+    raise UnknownNameError(f"no band has the common name {name[:40]!r}: {known}")
