@@ -17,7 +17,7 @@ from pydantic import SecretStr
 
 _LAST_PORT = 65535
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "deploy" / "local"))
+sys.path[:0] = [str(ROOT / "deploy" / "local"), str(ROOT / "tests")]
 
 import objectstore  # noqa: E402 - deploy/local is no package
 import postgres as pg  # noqa: E402
@@ -25,6 +25,8 @@ import processes  # noqa: E402
 from environment import WEED_OFFSETS  # noqa: E402
 
 from stac.settings import Settings  # noqa: E402
+
+pytest_plugins = ("embedded",)
 
 
 def _free_port(offsets: Iterable[int] = ()) -> int:

@@ -2,22 +2,51 @@
 
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import pytest
+from embedded import Running
+from postgres import conninfo
+
+from ingest.pipeline import ingest_product
+from ingest.sample import ProductSpec, write_product
+from stac.settings import Settings
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: uv sync --group test")
 
 ROOT = Path(__file__).resolve().parents[2]
+ENVIRONMENT = ("S3_ENDPOINT", "S3_PUBLIC_URL", "S3_BUCKET", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "PUBLIC_URL")
 
 
-class Stack(Protocol):
-    """What these tests need of the running stack: its origin, and a place with images."""
+@dataclass(frozen=True)
+class Site:
+    """The running stack as its users see it: its origin, and a place with images, clear and cloudy."""
 
     url: str
     point: tuple[float, float]
+
+
+def _specs() -> list[ProductSpec]:
+    """An acquisition each month of a year, some of them clear, the first with its L1C."""
+    months = [datetime(2025, month, 21, 3, 11, 21, tzinfo=UTC) for month in range(2, 13)]
+    specs = [ProductSpec(sensing=when, size=192, cloudiness=0.95 if when.month % 4 == 0 else 0.1) for when in months]
+    return [*specs, replace(specs[0], level="L1C")]
+
+
+@pytest.fixture(scope="session")
+def stack(running: Running, tmp_path_factory: pytest.TempPathFactory) -> Site:
+    """The embedded stack with a year of images, ingested by the library rather than by Airflow to be quick."""
+    folder = tmp_path_factory.mktemp("year")
+    settings = Settings(**{name.lower(): running.stack.env[name] for name in ENVIRONMENT})
+    server = {name: value for name, value in running.stack.env.items() if name.startswith("PG")}
+    settings = settings.model_copy(update={"pg_dsn": conninfo(server, server["PGDATABASE"])})
+    for spec in _specs():
+        outcome = ingest_product(str(write_product(spec, folder)), settings=settings)
+        assert outcome.ok, outcome
+    return Site(url=running.stack.url, point=(105.32, 12.18))
 
 
 @dataclass
@@ -59,7 +88,7 @@ def browser() -> Iterator[Any]:
 
 
 @pytest.fixture
-def visit(browser: Any, stack: Stack) -> Iterator[Callable[..., Visit]]:
+def visit(browser: Any, stack: Site) -> Iterator[Callable[..., Visit]]:
     """Make a visit; options are those of a browser context (viewport, colour scheme, …)."""
     if not (ROOT / "tiler" / "static" / "index.html").is_file():
         pytest.fail("the page is not built: npm ci && npm run build, in tiler/web")

@@ -1,4 +1,4 @@
-"""The whole embedded stack, on ports and in a folder of its own, with a small archive in its inbox."""
+"""The whole embedded stack, on ports and in a folder of its own, with a small archive in its inbox; a pytest plugin."""
 
 import os
 import subprocess
