@@ -1,4 +1,4 @@
-"""Make a database ready: pgSTAC at the version that is installed here, its settings, our collections and queryables."""
+"""Make a database ready: pgSTAC at the version installed here, its settings, our tables, collections and queryables."""
 
 import json
 from typing import Any
@@ -9,6 +9,7 @@ from pypgstac.db import PgstacDB
 from pypgstac.migrate import Migrate
 from pypgstac.version import __version__ as pgstac_version
 
+from stac import migrations
 from stac.collections import EVERYWHERE, collections
 from stac.database import Connection, connect
 from stac.errors import CatalogError
@@ -37,6 +38,7 @@ def migrate(settings: Settings) -> None:
             connection.execute("SELECT pg_advisory_lock(%s)", (_MIGRATION_LOCK,))
             if _installed_version(connection) != pgstac_version:
                 _migrate_pgstac(settings)
+            migrations.apply(settings)
             with connection.transaction():
                 _write_settings(connection)
                 _write_collections(connection, settings)

@@ -1,0 +1,61 @@
+"""Our own tables: made once, by whoever comes first, readable by the services and writable by ingestion."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import postgres as pg  # deploy/local, which the root conftest puts on the path
+import psycopg
+import pytest
+
+from stac import catalog, migrations
+from stac.settings import Settings
+
+TABLES = "SELECT table_name FROM information_schema.tables WHERE table_schema = 'sen2extract' ORDER BY 1"
+PRIVILEGES = "SELECT has_table_privilege(%s, 'sen2extract.ledger', %s)"
+
+
+@pytest.fixture(scope="module")
+def empty(postgres: dict[str, str]) -> Settings:
+    """A database in which nothing is yet."""
+    pg.ensure_database(postgres, "unmigrated")
+    return Settings(pg_dsn=pg.conninfo(postgres, "unmigrated"))
+
+
+def test_two_at_once_make_a_database_ready(empty: Settings) -> None:
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(catalog.migrate, [empty, empty]))
+    with psycopg.connect(empty.pg_dsn) as connection:
+        tables = {row[0] for row in connection.execute(TABLES)}
+        applied = [row[0] for row in connection.execute("SELECT migration_id FROM sen2extract._yoyo_migration")]
+    assert "ledger" in tables
+    files = {path.stem for path in (Path(migrations.__file__).parent / "sql").glob("0*.sql")}
+    assert sorted(applied) == sorted(files)
+
+
+def test_again_changes_nothing_and_what_was_killed_is_finished(settings: Settings) -> None:
+    assert migrations.apply(settings) == []
+    with psycopg.connect(settings.pg_dsn) as connection:
+        connection.execute("INSERT INTO sen2extract.ledger (id, state, source) VALUES ('kept', 'seen', 'kept')")
+        # Killed between the migration and its note, with yoyo's own lock held.
+        connection.execute("DELETE FROM sen2extract._yoyo_migration WHERE migration_id = '0001_ledger'")
+        connection.execute("INSERT INTO sen2extract.yoyo_lock (locked, ctime, pid) VALUES (1, now(), 1)")
+    assert migrations.apply(settings) == ["0001_ledger"]
+    with psycopg.connect(settings.pg_dsn) as connection:
+        assert connection.execute("SELECT id FROM sen2extract.ledger").fetchall() == [("kept",)]
+
+
+@pytest.mark.parametrize(
+    ("role", "privilege", "granted"),
+    [
+        ("pgstac_read", "SELECT", True),
+        ("pgstac_read", "INSERT", False),
+        ("pgstac_ingest", "SELECT", True),
+        ("pgstac_ingest", "INSERT", True),
+        ("pgstac_ingest", "DELETE", True),
+    ],
+)
+def test_the_services_read_and_ingestion_writes(
+    settings: Settings, role: str, privilege: str, *, granted: bool
+) -> None:
+    with psycopg.connect(settings.pg_dsn) as connection:
+        assert connection.execute(PRIVILEGES, (role, privilege)).fetchone() == (granted,)
