@@ -31,6 +31,8 @@ _GUARD = 4
 _GAP = 32_768
 """Bytes between two blocks that are rather read than asked around."""
 
+_DTYPES = {name: np.dtype(name).newbyteorder("<") for name in ("uint8", "uint16", "int16")}
+
 type Span = tuple[int, int]
 """Offset and length of a compressed block; length 0: never written."""
 
@@ -83,7 +85,8 @@ def read(store: S3Store, located: Located, windows: Sequence[Window]) -> list[ND
     image = located.image
     numbers = {number for window in windows for number in _numbers(window, image.columns)}
     packed = _fetch(store, image.key, {number: located.spans[number] for number in numbers})
-    blocks = {number: _decode(image, content, number) for number, content in packed.items()}
+    last = max((window.bottom for window in windows), default=0)
+    blocks = {number: _decode(image, content, number, last) for number, content in packed.items()}
     return [_assemble(image, blocks, window) for window in windows]
 
 
@@ -141,10 +144,10 @@ def _proven(guarded: memoryview, length: int, number: int, key: str) -> memoryvi
     return guarded[_GUARD:-_GUARD]
 
 
-def _decode(image: IndexedImage, packed: memoryview, number: int) -> NDArray[Any]:
-    """A block as it was compressed: with predictor 2, differences to the left neighbour."""
-    dtype = np.dtype(image.data_type)
-    size = BLOCK * BLOCK * dtype.itemsize
+def _decode(image: IndexedImage, packed: memoryview, number: int, bottom: int) -> NDArray[Any]:
+    """The rows of a block above row `bottom` of the image: with predictor 2, differences to the left neighbour."""
+    dtype = _DTYPES[image.data_type]
+    size = min(BLOCK, bottom - number // image.columns * BLOCK) * BLOCK * dtype.itemsize
     try:
         raw = (
             zstd.ZstdDecompressor().decompress(packed, max_length=size)
@@ -155,20 +158,29 @@ def _decode(image: IndexedImage, packed: memoryview, number: int) -> NDArray[Any
         raise UnreadableError(f"{image.key}: block {number} is damaged: ingest the product again") from error
     if len(raw) != size:
         raise UnreadableError(f"{image.key}: block {number} is damaged: ingest the product again")
-    return np.frombuffer(raw, dtype=dtype.newbyteorder("<")).reshape(BLOCK, BLOCK)
+    return np.frombuffer(raw, dtype=dtype).reshape(-1, BLOCK)
 
 
 def _assemble(image: IndexedImage, blocks: Mapping[int, NDArray[Any]], window: Window) -> NDArray[Any]:
-    found = np.full(window.shape, image.nodata or 0, dtype=image.data_type)
-    for number in _numbers(window, image.columns):
-        if number not in blocks:
-            continue
-        top, left = (part * BLOCK for part in divmod(number, image.columns))
-        rows = slice(max(window.top, top), min(window.bottom, top + BLOCK))
-        columns = slice(max(window.left, left), min(window.right, left + BLOCK))
-        part = blocks[number][rows.start - top : rows.stop - top, : columns.stop - left]
-        if image.predictor == 2:  # noqa: PLR2004
-            part = np.cumsum(part, axis=1, dtype=part.dtype)  # wraps as the differences did
-        target = found[rows.start - window.top : rows.stop - window.top]
-        target[:, columns.start - window.left : columns.stop - window.left] = part[:, columns.start - left :]
+    numbers = list(_numbers(window, image.columns))
+    if len(numbers) == 1 and numbers[0] in blocks:
+        return _part(image, blocks[numbers[0]], numbers[0], window)[2]
+    found = np.full(window.shape, image.nodata or 0, dtype=_DTYPES[image.data_type])
+    for number in numbers:
+        if number in blocks:
+            rows, columns, part = _part(image, blocks[number], number, window)
+            found[rows, columns] = part
     return found
+
+
+def _part(image: IndexedImage, block: NDArray[Any], number: int, window: Window) -> tuple[slice, slice, NDArray[Any]]:
+    """What a block gives to a window, and the rows and columns of the window where it goes."""
+    row, column = divmod(number, image.columns)
+    top, left = row * BLOCK, column * BLOCK
+    first, last = max(window.top, top), min(window.bottom, top + BLOCK)
+    start, stop = max(window.left, left), min(window.right, left + BLOCK)
+    part = block[first - top : last - top, : stop - left]
+    if image.predictor == 2:  # noqa: PLR2004
+        part = part.cumsum(axis=1, dtype=part.dtype)  # wraps as the differences did
+    rows, columns = slice(first - window.top, last - window.top), slice(start - window.left, stop - window.left)
+    return rows, columns, part[:, start - left :]

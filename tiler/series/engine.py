@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import batched
+from threading import BoundedSemaphore
 from types import TracebackType
 from typing import Self
 
@@ -77,6 +78,7 @@ class Engine:
 
     def __enter__(self) -> Self:
         self._executor = ThreadPoolExecutor(max_workers=self.threads, thread_name_prefix="series")
+        self._gdal = BoundedSemaphore(self.threads)
         self._fetchers = ThreadPoolExecutor(max_workers=self.requests, thread_name_prefix="ranges")
         return self
 
@@ -134,7 +136,7 @@ class Engine:
             pending: deque[Future[list[Row]]] = deque()
             try:
                 for unit in batch:
-                    pending.append(self._begin(sampler, unit, unindexed))
+                    pending.append(self._begin(sampler, unit, unindexed, many=ahead > self.requests <= len(batch)))
                     if len(pending) == ahead:
                         yield pending.popleft().result()
                 while pending:
@@ -150,10 +152,11 @@ class Engine:
                 locate(connection, batch)
             yield batch
 
-    def _begin(self, sampler: Sampler, unit: Unit, unindexed: set[str]) -> Future[list[Row]]:
-        fetched = fetch(self.store, unit, self._fetchers)
-        source = Blocks(store=self.store, unit=unit, fetched=fetched, unindexed=unindexed)
-        return self._executor.submit(_sample, sampler, unit, source)
+    def _begin(self, sampler: Sampler, unit: Unit, unindexed: set[str], *, many: bool) -> Future[list[Row]]:
+        """Among many units each reads its own images, one after the other; of few, all images are read at once."""
+        fetched = {} if many else fetch(self.store, unit, self._fetchers)
+        source = Blocks(store=self.store, unit=unit, fetched=fetched, unindexed=unindexed, gdal=self._gdal)
+        return (self._fetchers if many else self._executor).submit(_sample, sampler, unit, source)
 
     def _check_cost(self, acquisitions: Sequence[Acquisition], sizes: Sequence[int], images: int) -> None:
         for one, size in zip(acquisitions, sizes, strict=True):

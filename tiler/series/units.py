@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
+from threading import BoundedSemaphore
 from typing import Any
 
 from numpy.typing import NDArray
@@ -23,6 +24,7 @@ _PIXELS = 1_000_000
 _FEATURES = 64
 
 type Read = tuple[Image, Window]
+type Windows = Mapping[Window, NDArray[Any]]
 
 
 @dataclass(kw_only=True)
@@ -50,12 +52,17 @@ class Unit:
 
 @dataclass(frozen=True, kw_only=True)
 class Blocks:
-    """A source for one unit: what was fetched for it, what can be fetched still, GDAL for the rest."""
+    """A source for one unit and one thread: what was fetched for it, what can be fetched still, GDAL for the rest.
+
+    `unindexed` gathers the objects that GDAL has to read, which `gdal` lets it do only so many at once.
+    """
 
     store: S3Store
     unit: Unit
-    fetched: Mapping[str, Future[Mapping[Window, NDArray[Any]]]]
+    fetched: dict[str, Future[Windows]]
     unindexed: set[str]
+    gdal: BoundedSemaphore
+    _read: dict[str, Windows] = field(default_factory=dict)
 
     def read(self, image: Image, window: Window) -> NDArray[Any]:
         """Stored numbers of `window` on the image's own grid; raises `UnreadableError` naming the object."""
@@ -64,17 +71,25 @@ class Blocks:
             return self._by_gdal(image, window)
         if not blocks.fits(image, located.image):
             raise UnreadableError(f"{image.key} is not of the size that the catalogue says: reconcile the archive")
-        if window not in want.windows:  # where a tile that failed left its ground to this one
-            return read_window(image, window)
         try:
-            future = self.fetched.get(image.key)
-            return future.result()[window] if future else blocks.read(self.store, located, [window])[0]
+            if window not in want.windows:  # where a tile that failed left its ground to this one
+                return self._by_gdal(image, window, counted=False)
+            return self._windows(want, located)[window]
         except StaleIndexError:
             return self._by_gdal(image, window)
 
-    def _by_gdal(self, image: Image, window: Window) -> NDArray[Any]:
-        self.unindexed.add(image.key)
-        return read_window(image, window)
+    def _windows(self, want: Want, located: Located) -> Windows:
+        key = want.image.key
+        if key not in self._read:
+            future = self.fetched.pop(key, None)
+            self._read[key] = future.result() if future else _windows(self.store, located, list(want.windows))
+        return self._read[key]
+
+    def _by_gdal(self, image: Image, window: Window, *, counted: bool = True) -> NDArray[Any]:
+        if counted:
+            self.unindexed.add(image.key)
+        with self.gdal:
+            return read_window(image, window)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,7 +143,7 @@ def locate(connection: Connection[Any], found: Sequence[Unit]) -> None:
         unit.located[run.key] = Located(image=image, spans={**known.spans, **places} if known else places)
 
 
-def fetch(store: S3Store, unit: Unit, executor: Executor) -> dict[str, Future[Mapping[Window, NDArray[Any]]]]:
+def fetch(store: S3Store, unit: Unit, executor: Executor) -> dict[str, Future[Windows]]:
     """Begin to read what the unit surely needs, an object each."""
     return {
         key: executor.submit(_windows, store, unit.located[key], list(want.windows))
@@ -137,7 +152,7 @@ def fetch(store: S3Store, unit: Unit, executor: Executor) -> dict[str, Future[Ma
     }
 
 
-def _windows(store: S3Store, located: Located, windows: Sequence[Window]) -> Mapping[Window, NDArray[Any]]:
+def _windows(store: S3Store, located: Located, windows: Sequence[Window]) -> Windows:
     return dict(zip(windows, blocks.read(store, located, windows), strict=True))
 
 
