@@ -182,16 +182,15 @@ def _raster_fields(asset: StoredAsset) -> dict[str, Any]:
     if asset.grid is not None:
         fields["proj:shape"] = list(asset.grid.shape)
         fields["proj:transform"] = [_short(value) for value in asset.grid.transform]
-        fields["raster:spatial_resolution"] = _short(asset.grid.pixel_width)
     if asset.data_type is not None:
         fields["data_type"] = asset.data_type
     if asset.radiometry is not None:
         meaning = asset.radiometry
-        fields["raster:scale"] = meaning.scale
-        fields["raster:offset"] = meaning.offset
+        if (meaning.scale, meaning.offset) != (1.0, 0.0):
+            fields |= {"raster:scale": meaning.scale, "raster:offset": _short(meaning.offset)}
         fields |= {} if meaning.nodata is None else {"nodata": meaning.nodata}
         fields |= {} if meaning.unit is None else {"unit": meaning.unit}
-    if asset.statistics is not None:
+    if asset.statistics is not None and asset.name not in ("SCL", MASK):  # a mean of classes means nothing
         fields["statistics"] = _statistics(asset.statistics)
     return fields
 
@@ -209,7 +208,7 @@ def _statistics(statistics: Statistics) -> dict[str, float]:
         "stddev": statistics.stddev,
         "valid_percent": statistics.valid_percent,
     }
-    return {key: _short(round(value, 2)) for key, value in values.items() if value is not None}
+    return {key: _short(round(value, 1)) for key, value in values.items() if value is not None}
 
 
 def _mask_fields(asset: StoredAsset) -> dict[str, Any]:
