@@ -16,7 +16,9 @@ from ingest.errors import IngestError, InvalidProductError
 from ingest.outcome import Outcome, State
 from ingest.products import open_product
 from ingest.products.base import Product
+from ingest.products.sen2chain import IndexArchiveProduct
 from ingest.products.stored import StoredProduct
+from ingest.sen2chain_convert import convert_indices
 from ingest.store import Store
 from stac import catalog
 from stac.collections import INDICES, L1C, L2A
@@ -90,7 +92,10 @@ def _ingest(product: Product, settings: Settings, step: Step) -> tuple[State, st
     store = Store.connect(settings)
     prefixes = _prefixes(product.scene)
     with tempfile.TemporaryDirectory(prefix="sen2extract-") as folder:
-        conversion = convert(product, Path(folder), prefixes, step)
+        if isinstance(product, IndexArchiveProduct):
+            conversion = convert_indices(product, Path(folder), prefixes["indices"], step)
+        else:
+            conversion = convert(product, Path(folder), prefixes, step)
         step("upload")
         _upload(store, (*conversion.scene, *conversion.indices))
     items = _items(product.scene, conversion, settings)
@@ -118,6 +123,8 @@ def _held(product: Product, settings: Settings) -> str | None:
     item = catalog.get_item(settings, _collection(scene), scene.item_id)
     if item is None:
         return None
+    if scene.source == "sen2chain" != item["properties"].get("sen2extract:source"):
+        return "held already, made from the scene itself: better than the archive's lossy copy"
     missing = set(product.images) - set(item["assets"])
     if missing:
         return None
@@ -130,7 +137,9 @@ def _held(product: Product, settings: Settings) -> str | None:
 
 
 def _items(scene: Scene, conversion: Conversion, settings: Settings) -> list[pystac.Item]:
-    items = [scene_item(scene, _assets(conversion.scene), conversion.footprint, settings)]
+    items = []
+    if conversion.scene:
+        items.append(scene_item(scene, _assets(conversion.scene), conversion.footprint, settings))
     if conversion.indices:
         items.append(index_item(scene, _assets(conversion.indices), conversion.footprint, settings))
     return items
@@ -167,6 +176,8 @@ def _prefixes(scene: Scene) -> dict[str, str]:
 
 
 def _collection(scene: Scene) -> str:
+    if scene.source == "sen2chain":
+        return INDICES
     return L1C if scene.name.level == "L1C" else L2A
 
 
