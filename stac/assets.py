@@ -2,8 +2,8 @@
 
 pgSTAC stores an item without what its collection says already, so that a band costs an item its address, size and
 checksum, and nothing else. What is long and of no use for opening a file (wavelengths, the classes of SCL) stands in
-the collection only, so that an item stays small when it is served. Field names are those of STAC 1.1 (`bands`, data values) and of the extensions eo 2,
-raster 2 and classification 2.
+the collection only, so that an item stays small when it is served. Field names are those of STAC 1.1 (`bands`, data
+values) and of the extensions eo 2, raster 2 and classification 2.
 """
 
 from typing import Any

@@ -1,7 +1,7 @@
 """An archive of many dates to measure series on: an NDVI and a MASK of one tile for each date.
 
-The images have the size of real ones, so that their headers do (most of what reading a pixel costs); only `PATCH` pixels
-around the place hold a landscape, the rest is uniform and takes no space.
+The images have the size of real ones, so that their headers do (most of what reading a pixel costs); only `PATCH`
+pixels around the place hold a landscape, the rest is uniform and takes no space.
 """
 
 import tempfile
@@ -77,7 +77,7 @@ def _images(variant: int) -> dict[str, NDArray[Any]]:
     ndvi = np.clip(4500 + 1200 * smooth + random.normal(0, 150, shape), -10_000, 10_000).astype(np.int16)
     cloud = gaussian_filter(random.normal(size=shape), 25, mode="wrap")
     share = np.clip((cloud - np.quantile(cloud, 0.75)) * 2000, 0, 100).astype(np.uint16)
-    classes = np.where(share > 25, np.uint16(9), np.uint16(4))  # noqa: PLR2004
+    classes = np.where(share > 25, np.uint16(9), np.uint16(4))
     mask = FIELDS["scl"].write(classes) | FIELDS["cloud_probability"].write(share)
     return {"NDVI": _framed(ndvi, 3000), "MASK": _framed(mask, 4)}
 

@@ -14,7 +14,7 @@ from stac_pydantic import Collection as CollectionModel
 from stac_pydantic import Item as ItemModel
 
 from stac.assets import describe_asset, index_assets, scene_assets
-from stac.bands import BANDS, LAYERS, bands_of
+from stac.bands import LAYERS, bands_of
 from stac.collections import COLLECTION_IDS, INDICES, L1C, L2A, collections, scene_collection
 from stac.errors import UnknownNameError
 from stac.indices import stored_indices

@@ -111,7 +111,7 @@ def test_what_is_stored_otherwise_has_no_index(made, options):
     assert made(pixels("uint16"), **options) is None
 
 
-def test_runs_are_the_blocks_touched_side_by_side(made):
+def test_runs_are_the_blocks_touched_side_by_side():
     middle, corner = Window(top=200, left=200, bottom=300, right=600), Window(top=699, left=899, bottom=700, right=900)
 
     assert [(run.first, run.count) for run in blocks.runs(IMAGE, [middle, corner])] == [(0, 3), (4, 3), (11, 1)]
