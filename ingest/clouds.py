@@ -52,10 +52,14 @@ def cm001(probability: NDArray[np.uint8]) -> Mask:
     return dilate(seeds, disc(DEFAULTS.cm001_dilation))
 
 
-def cm002(probability: NDArray[np.uint8], b11: NDArray[np.floating[Any]]) -> Mask:
-    """CM001 without bright water and beaches: no cloud where B11 (reflectance, 20 m) is below 0.15, grown by 100 m."""
-    dark = dilate(b11 < DEFAULTS.cm002_b11_reflectance, disc(DEFAULTS.cm002_water_dilation))
-    return dilate(cm001(probability) & ~dark, disc(DEFAULTS.cm002_final_dilation))
+def is_dark(b11: NDArray[np.floating[Any]]) -> Mask:
+    """Where B11 (reflectance) is too dark for a cloud: below 0.15."""
+    return np.asarray(b11 < DEFAULTS.cm002_b11_reflectance)
+
+
+def cm002(probability: NDArray[np.uint8], dark: Mask) -> Mask:
+    """CM001 without bright water and beaches: no cloud within 100 m of where B11 (20 m) `is_dark`, grown by 120 m."""
+    return _without_dark(cm001(probability), dark)
 
 
 def cm003(
@@ -79,12 +83,12 @@ def cm004(
 def mask_image(
     classes: NDArray[np.uint8] | None,
     probability: NDArray[np.uint8] | None,
-    b11: NDArray[np.floating[Any]] | None,
+    dark: Mask | None,
 ) -> NDArray[np.uint16]:
     """The `MASK` image on the 20 m grid, its fields as in `stac.masks.FIELDS`, from what is at hand (same shapes).
 
-    `b11` is reflectance. Fields whose sources are missing hold "unknown" (class 15, probability 127) or 0. Outside the
-    swath (scene class 0) the whole value is 0, which is nodata.
+    `dark` is where B11 `is_dark`. Fields whose sources are missing hold "unknown" (class 15, probability 127) or 0.
+    Outside the swath (scene class 0) the whole value is 0, which is nodata.
     """
     shape = next(image.shape for image in (classes, probability) if image is not None)
     parts: dict[str, NDArray[Any]] = {
@@ -98,14 +102,19 @@ def mask_image(
         parts["cloud_probability"] = np.where(probability > 100, UNKNOWN_PROBABILITY, probability)  # noqa: PLR2004
         parts["cm001"] = cm001(probability)
         parts["cm003"] = cm003(probability)
-        if b11 is not None:
-            parts["cm002"] = cm002(probability, b11)
+        if dark is not None:
+            parts["cm002"] = _without_dark(parts["cm001"], dark)
     out = np.zeros(shape, np.uint16)
     for name, values in parts.items():
         out |= FIELDS[name].write(values)
     if classes is not None:
         out[classes == 0] = 0
     return out
+
+
+def _without_dark(clouds: Mask, dark: Mask) -> Mask:
+    near = dilate(dark, disc(DEFAULTS.cm002_water_dilation))
+    return dilate(clouds & ~near, disc(DEFAULTS.cm002_final_dilation))
 
 
 def _grow(mask: Mask, iterations: int) -> Mask:

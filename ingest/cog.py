@@ -1,10 +1,14 @@
 """Array in, Cloud-Optimized GeoTIFF out, by GDAL's COG driver, validated by rio-cogeo.
 
 The driver, not `rio_cogeo.cog_translate`, writes: that would copy an array we already hold through a warped VRT and an
-intermediate file, and refuses JP2 sources.
+intermediate file, and refuses JP2 sources. Nor does the driver make the overviews: it would write them to a temporary
+file, compressed, and read them back; they are made in memory and cost a third.
 """
 
 import hashlib
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
@@ -13,14 +17,16 @@ from typing import Any
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
-from rasterio.crs import CRS
-from rasterio.io import MemoryFile
+from rasterio._err import CPLE_BaseError
+from rasterio.enums import Resampling as Averaging
+from rasterio.errors import RasterioError
+from rasterio.io import DatasetWriter
 from rasterio.shutil import copy as gdal_copy
 from rasterio.transform import Affine
 from rio_cogeo.cogeo import cog_validate
 
 from ingest import tiff
-from ingest.errors import InvalidProductError
+from ingest.errors import IngestError, InvalidProductError
 from stac.bands import Resampling
 from stac.scene import Blocks, Grid, Radiometry, Statistics
 
@@ -28,6 +34,10 @@ MEDIA_TYPE = "image/tiff; application=geotiff; profile=cloud-optimized"
 
 _ZSTD_LEVEL = 1
 """Decoding dominates ingestion; level 9 costs four times the CPU of level 1 for a few per cent of size."""
+
+_BLOCK = 256
+
+_GDAL_TYPES = {"uint8": "Byte", "uint16": "UInt16", "int16": "Int16"}
 
 _CHUNK = 1 << 22
 """Pixels counted at a time: bincount works on 8-byte copies."""
@@ -53,30 +63,39 @@ def write_cog(
 ) -> LocalFile:
     """Write `pixels`, (rows, columns) or (bands, rows, columns), as a COG with 256 x 256 blocks, ZSTD, predictor 2.
 
-    Scale, offset, nodata and unit go into the file's own tags. Raises `InvalidProductError` if the file is not valid.
+    Scale, offset, nodata and unit go into the file's own tags. Raises `IngestError` if the disk takes no more, and
+    `InvalidProductError` if the file is not valid.
     """
-    stack = pixels if pixels.ndim == 3 else pixels[np.newaxis]  # noqa: PLR2004
+    stack = np.ascontiguousarray(pixels if pixels.ndim == 3 else pixels[np.newaxis])  # noqa: PLR2004
     options = {
-        "BLOCKSIZE": 256,
+        "BLOCKSIZE": _BLOCK,
         "COMPRESS": "ZSTD",
         "LEVEL": _ZSTD_LEVEL,
         "PREDICTOR": "YES",
-        "OVERVIEWS": "IGNORE_EXISTING",
-        "OVERVIEW_RESAMPLING": overviews.upper(),
+        "OVERVIEWS": "FORCE_USE_EXISTING",
         "INTERLEAVE": "TILE" if len(stack) > 1 else "BAND",
         "NUM_THREADS": 1,
     }
-    with rasterio.Env(GDAL_NUM_THREADS=1), MemoryFile() as memory:
-        with memory.open(driver="GTiff", **_profile(stack, grid, radiometry)) as dataset:
-            dataset.write(stack)
-            dataset.scales = [radiometry.scale] * len(stack)
-            dataset.offsets = [radiometry.offset] * len(stack)
-            if radiometry.unit:
-                dataset.units = [radiometry.unit] * len(stack)
-            dataset.update_tags(**(tags or {}))
-        with memory.open() as dataset:
-            gdal_copy(dataset, path, driver="COG", **options)
+    with writing(path), rasterio.Env(GDAL_NUM_THREADS=1), _in_place(stack, grid) as dataset:
+        _describe_bands(dataset, radiometry)
+        dataset.update_tags(**(tags or {}))
+        dataset.build_overviews(_levels(stack.shape), Averaging[overviews])
+        gdal_copy(dataset, path, driver="COG", **options)
     return _validated(path)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn GDAL's errors on writing `path` into an `IngestError` that tells the space left; no half file stays."""
+    try:
+        yield
+    except (RasterioError, CPLE_BaseError) as error:
+        path.unlink(missing_ok=True)
+        free = shutil.disk_usage(path.parent).free // 10**6
+        raise IngestError(
+            f"{path.name} cannot be written to {path.parent}, where {free} MB are free: {error}; "
+            "make room there, or set TMPDIR to a larger disk"
+        ) from error
 
 
 def describe(path: Path) -> LocalFile:
@@ -127,16 +146,34 @@ def statistics(pixels: NDArray[np.integer[Any]], nodata: int | None) -> Statisti
     )
 
 
-def _profile(stack: NDArray[Any], grid: Grid, radiometry: Radiometry) -> dict[str, Any]:
-    return {
-        "count": stack.shape[0],
-        "height": stack.shape[1],
-        "width": stack.shape[2],
-        "dtype": stack.dtype,
-        "crs": CRS.from_epsg(grid.epsg),
-        "transform": Affine(*grid.transform),
-        "nodata": radiometry.nodata,
+def _in_place(stack: NDArray[Any], grid: Grid) -> DatasetWriter:
+    """Dataset over the array's own memory: neither copied nor compressed before the COG is written."""
+    layout = {
+        "DATAPOINTER": stack.__array_interface__["data"][0],
+        "PIXELS": stack.shape[2],
+        "LINES": stack.shape[1],
+        "BANDS": stack.shape[0],
+        "DATATYPE": _GDAL_TYPES[stack.dtype.name],
+        "GEOTRANSFORM": "/".join(repr(float(value)) for value in Affine(*grid.transform).to_gdal()),
+        "SPATIALREFERENCE": f"EPSG:{grid.epsg}",
     }
+    name = ",".join(f"{key}={value}" for key, value in layout.items())
+    with rasterio.Env(GDAL_MEM_ENABLE_OPEN=True):
+        return rasterio.open(f"MEM:::{name}", "r+")
+
+
+def _describe_bands(dataset: DatasetWriter, radiometry: Radiometry) -> None:
+    dataset.nodata = radiometry.nodata
+    dataset.scales = [radiometry.scale] * dataset.count
+    dataset.offsets = [radiometry.offset] * dataset.count
+    if radiometry.unit:
+        dataset.units = [radiometry.unit] * dataset.count
+
+
+def _levels(shape: tuple[int, ...]) -> list[int]:
+    """Factors of the overviews, down to one that fits into a block; the last row or column may cover less ground."""
+    halvings = (-(-max(shape[1:]) // _BLOCK) - 1).bit_length()
+    return [2**level for level in range(1, halvings + 1)]
 
 
 def _validated(path: Path) -> LocalFile:

@@ -1,20 +1,27 @@
 """A product's images become files ready for upload: each is decoded once; all that is made from it is made then."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+import rasterio
 
 from ingest import cog, derive, footprint
 from ingest.errors import InvalidProductError
 from ingest.products.base import Product, Raster
-from ingest.thumbnail import write_thumbnail
+from ingest.schedule import Task, run_tasks
+from ingest.thumbnail import thin, write_thumbnail
 from stac.bands import BANDS, LAYERS, Resampling
+from stac.indices import INDICES, Index
 from stac.naming import asset_key
 from stac.scene import Footprint, Grid, Radiometry, StoredAsset
 
 Step = Callable[[str], None]
+
+_CACHE = 128 * 2**20
+"""Bytes of decoded blocks that GDAL keeps, for all threads: rows of a large image. Its own limit would keep all."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +30,10 @@ class Target:
 
     folder: Path
     prefix: str
+
+    def beside(self, prefix: str) -> "Target":
+        """The same folder, for another item."""
+        return Target(folder=self.folder, prefix=prefix)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,57 +54,119 @@ class Conversion:
     warning: str | None = None
 
 
-@dataclass(kw_only=True)
-class _Gathered:
-    """What later steps need of the images that have gone by."""
+@dataclass(frozen=True, kw_only=True)
+class _Made:
+    """What an image has become, and what little of it the item still needs."""
 
-    rasters: dict[str, Raster] = field(default_factory=dict)
-    picture: Raster | None = None
+    prepared: Prepared
+    grid: Grid
     footprint: Footprint | None = None
-    grid: Grid | None = None
-    coarsest: int = 0
+    small: Raster | None = None
+
+
+type _Task = Task[_Made, Raster]
 
 
 def convert(product: Product, folder: Path, prefixes: Mapping[str, str], step: Step) -> Conversion:
     """Write the COGs of `product` and of its index product below `folder`.
 
-    `prefixes` gives the bucket folder of the items: `scene` and `indices`. `step` hears the name of each image.
-    Raises `InvalidProductError`.
+    `prefixes` gives the bucket folder of the items: `scene` and `indices`. `step` hears the name of each image, in the
+    calling thread. Raises `InvalidProductError`, and `IngestError` where the disk takes no more.
     """
-    gathered = _Gathered()
     target = Target(folder=folder, prefix=prefixes["scene"])
-    scene = []
-    for name in _order(product):
-        step(name)
-        raster = product.read(name)
-        _gather(name, raster, product.images[name], gathered)
-        scene.append(_write_raster(raster, name, product.images[name], target, overviews=_overviews(name)))
-    scene += _documents(product, target)
-    thumbnail = write_thumbnail(gathered.picture, gathered.rasters, product.images, folder / "thumbnail.jpg")
+    made: dict[str, _Made] = {}
+
+    def finished(name: str, image: _Made) -> None:
+        made[name] = image
+        if name in product.images:
+            _check_place(name, {other: made[other].grid for other in made if other in product.images}, product)
+
+    tasks = [*_image_tasks(product, target), *_index_tasks(product, target.beside(prefixes["indices"]))]
+    with rasterio.Env(GDAL_CACHEMAX=_CACHE):
+        run_tasks(tasks, {}, started=step, finished=finished)
+    scene = {name: made.pop(name) for name in _order(product.images)}
+    small = {name: image.small for name, image in scene.items() if image.small is not None}
+    thumbnail = write_thumbnail(small.pop("TCI", None), small, product.images, folder / "thumbnail.jpg")
+    files = [image.prepared for image in scene.values()] + _documents(product, target)
     if thumbnail is not None:
-        scene.append(_prepared(thumbnail, "thumbnail", target, "image/jpeg"))
-    indices = write_indices(product, gathered.rasters, Target(folder=folder, prefix=prefixes["indices"]), step)
-    outline, warning = _outline(product, gathered)
-    return Conversion(scene=tuple(scene), indices=indices, footprint=outline, warning=warning)
+        files.append(_prepared(thumbnail, "thumbnail", target, "image/jpeg"))
+    outline, warning = _outline(product, scene)
+    return Conversion(scene=tuple(files), indices=_in_order(made), footprint=outline, warning=warning)
 
 
 def write_indices(product: Product, rasters: Mapping[str, Raster], target: Target, step: Step) -> tuple[Prepared, ...]:
     """The COGs of the index product, as far as the images at hand allow; nothing for L1C."""
-    if product.scene.name.level != "L2A":
-        return ()
-    written = []
-    grid = None
-    for index in derive.derivable_indices(rasters):
-        step(index.name)
+    made: dict[str, _Made] = {}
+    run_tasks(_index_tasks(product, target), rasters, started=step, finished=made.__setitem__)
+    return _in_order(made)
+
+
+def _image_tasks(product: Product, target: Target) -> Iterator[_Task]:
+    """Each image to its COG: first those that indices are made from, and of the rest the large ones."""
+    bands = [name for name in _order(product.images) if name in BANDS]
+    coarsest = max(bands, key=lambda name: BANDS[name].gsd, default=None)
+
+    def run(name: str, _: Mapping[str, Raster]) -> tuple[_Made, Raster]:
+        raster = product.read(name)
+        radiometry = product.images[name]
+        outline = None
+        if name == coarsest:
+            # The footprint is drawn from the coarsest spectral band: its pixels are the union of finer ones.
+            outline = footprint.from_pixels(raster.pixels != (radiometry.nodata or 0), raster.grid)
+        prepared = _write_raster(raster, name, radiometry, target, overviews=_overviews(name))
+        shown = thin(raster) if name in ("TCI", "B02", "B03", "B04") else None
+        return _Made(prepared=prepared, grid=raster.grid, footprint=outline, small=shown), raster
+
+    for name in sorted(_order(product.images), key=_turn):
+        yield Task(name=name, run=partial(run, name))
+
+
+def _index_tasks(product: Product, target: Target) -> Iterator[_Task]:
+    """Each stored index, and the cloud mask, to its COG; none for L1C."""
+    indices = derive.derivable_indices(product.images) if product.scene.name.level == "L2A" else ()
+
+    def run_index(index: Index, rasters: Mapping[str, Raster]) -> tuple[_Made, Raster]:
         raster = derive.index_image(index, rasters, product.images)
-        grid = raster.grid
-        written.append(_write_raster(raster, index.name, derive.INDEX_RADIOMETRY, target))
-    clouds = None if grid is None else derive.cloud_image(rasters, product.images, grid)
-    if clouds is not None:
-        step("MASK")
-        raster, fields = clouds
-        written.append(_write_raster(raster, "MASK", derive.MASK_RADIOMETRY, target, overviews="mode", fields=fields))
-    return tuple(written)
+        prepared = _write_raster(raster, index.name, derive.INDEX_RADIOMETRY, target)
+        return _Made(prepared=prepared, grid=raster.grid), raster
+
+    def run_mask(fine: str, rasters: Mapping[str, Raster]) -> tuple[_Made, Raster]:
+        raster, fields = derive.cloud_image(rasters, product.images, rasters[fine].grid)
+        radiometry = derive.MASK_RADIOMETRY
+        prepared = _write_raster(raster, "MASK", radiometry, target, overviews="mode", fields=fields)
+        return _Made(prepared=prepared, grid=raster.grid), raster
+
+    for index in indices:
+        yield Task(name=index.name, run=partial(run_index, index), needs=frozenset(index.bands))
+    sources = derive.mask_sources(product.images)
+    if indices and sources:
+        fine = min(reversed(indices[0].bands), key=lambda band: BANDS[band].gsd)
+        yield Task(name="MASK", run=partial(run_mask, fine), needs=sources | {fine})
+
+
+def _turn(name: str) -> tuple[int, int]:
+    """When an image is read: B08 first, which most indices need, so that B04 and B03 stay in memory the least."""
+    first = ("B08", "B04", "B03", "B11", "CLDPRB", "SCL", "TCI")
+    return (first.index(name), 0) if name in first else (len(first), BANDS[name].gsd if name in BANDS else 20)
+
+
+def _in_order(made: Mapping[str, _Made]) -> tuple[Prepared, ...]:
+    names = [*INDICES, "MASK"]
+    return tuple(made[name].prepared for name in sorted(made, key=names.index))
+
+
+def _check_place(name: str, grids: Mapping[str, Grid], product: Product) -> None:
+    """Refuse an image that does not cover the ground of the first one read, to a pixel; the origin to a hundredth."""
+    first, grid = next(iter(grids.items()))
+    other = grids[name]
+    finest, coarsest = sorted((grid.pixel_width, other.pixel_width))
+    apart = [abs(a - b) for a, b in zip(grid.bounds, other.bounds, strict=True)]
+    left, bottom, right, top = apart
+    if grid.epsg != other.epsg or max(left, top) > 0.01 * finest or max(right, bottom) > coarsest:
+        raise InvalidProductError(
+            f"{product.scene.item_id}: images lie in different places: {first} on EPSG:{grid.epsg} at {grid.bounds}, "
+            f"{name} on EPSG:{other.epsg} at {other.bounds}; fetch the product again"
+        )
 
 
 def _overviews(name: str) -> Resampling:
@@ -101,32 +174,22 @@ def _overviews(name: str) -> Resampling:
     return layer.overviews if layer else "average"
 
 
-def _gather(name: str, raster: Raster, radiometry: Radiometry, gathered: _Gathered) -> None:
-    if name in derive.needed_images() | {"B02", "B04"}:
-        gathered.rasters[name] = raster
-    if name == "TCI":
-        gathered.picture = raster
-    # The footprint is drawn from the coarsest spectral band: its pixels are the union of finer ones.
-    gathered.grid = raster.grid
-    if name in BANDS and BANDS[name].gsd > gathered.coarsest:
-        gathered.coarsest = BANDS[name].gsd
-        gathered.footprint = footprint.from_pixels(raster.pixels != (radiometry.nodata or 0), raster.grid)
-
-
-def _outline(product: Product, gathered: _Gathered) -> tuple[Footprint, str | None]:
-    if gathered.footprint is not None:
-        return gathered.footprint, None
+def _outline(product: Product, images: Mapping[str, _Made]) -> tuple[Footprint, str | None]:
+    if not images:
+        raise InvalidProductError(f"{product.scene.item_id}: holds no image")
+    for image in images.values():
+        if image.footprint is not None:
+            return image.footprint, None
     warning = "every pixel is nodata; the footprint is the one that the metadata declares"
     if product.scene.outline is not None:
         return footprint.from_outline(product.scene.outline), warning
-    if gathered.grid is None:
-        raise InvalidProductError(f"{product.scene.item_id}: holds no image")
-    return footprint.from_grid(gathered.grid), "every pixel is nodata; the footprint is the whole tile"
+    grid = next(iter(images.values())).grid
+    return footprint.from_grid(grid), "every pixel is nodata; the footprint is the whole tile"
 
 
-def _order(product: Product) -> list[str]:
+def _order(images: Iterable[str]) -> list[str]:
     known = [*BANDS, *LAYERS]
-    return sorted(product.images, key=known.index)
+    return sorted(images, key=known.index)
 
 
 def _write_raster(

@@ -1,15 +1,16 @@
 """The index product of a scene: the stored indices and the cloud mask, from images already decoded."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+import numexpr
 import numpy as np
 from numpy.typing import NDArray
 
-from ingest.clouds import mask_image
+from ingest.clouds import is_dark, mask_image
 from ingest.errors import InvalidProductError
 from ingest.products.base import Raster
-from stac.indices import NODATA, SCALE, Index, encode, evaluate, stored_indices, to_reflectance
+from stac.indices import NODATA, SCALE, Index, stored_indices, to_reflectance
 from stac.masks import NODATA as MASK_NODATA
 from stac.masks import fields_from
 from stac.resample import double, repeat
@@ -18,8 +19,8 @@ from stac.scene import Grid, Radiometry
 INDEX_RADIOMETRY = Radiometry(scale=SCALE, offset=0.0, nodata=NODATA)
 MASK_RADIOMETRY = Radiometry(nodata=MASK_NODATA)
 
-_STRIP = 512
-"""Rows computed at a time, so that the float arrays of a full-size scene stay small."""
+_STRIP, _CHUNK = 64, 16
+"""Rows brought to 10 m at a time (an even number) and rows computed at a time: what is in hand stays in the cache."""
 
 
 def needed_images() -> frozenset[str]:
@@ -33,28 +34,56 @@ def derivable_indices(images: Mapping[str, Any]) -> tuple[Index, ...]:
 
 
 def index_image(index: Index, rasters: Mapping[str, Raster], radiometry: Mapping[str, Radiometry]) -> Raster:
-    """The stored image of `index` (int16, 10 m grid) from the DN of its bands; 20 m bands are brought to 10 m."""
+    """The stored image of `index` (int16, 10 m grid) from the DN of its bands; 20 m bands are brought to 10 m.
+
+    Equal to `encode(evaluate(index, to_reflectance(dn)))` to the bit: the same operations on doubles in the same order.
+    """
     grid = _finest(rasters[band].grid for band in index.bands)
-    dn = {band: _onto(rasters[band], grid, band) for band in index.bands}
-    out = np.empty(grid.shape, dtype=np.int16)
-    for rows in _strips(grid.height):
-        reflectance = {band: _reflectance(dn[band][rows], radiometry[band]) for band in index.bands}
-        out[rows] = encode(evaluate(index, reflectance))
+    for band in index.bands:
+        _check_fits(rasters[band].grid, grid, band)
+    out = np.full(grid.shape, NODATA, dtype=np.int16)
+    for rows in _slices(grid.height, _STRIP):
+        dn = {band: _onto(rasters[band], grid, rows) for band in index.bands}
+        for part in _slices(rows.stop - rows.start, _CHUNK):
+            _store(index, {band: values[part] for band, values in dn.items()}, radiometry, out[rows][part])
     return Raster(pixels=out, grid=grid)
+
+
+def _store(
+    index: Index,
+    dn: Mapping[str, NDArray[np.uint16]],
+    radiometry: Mapping[str, Radiometry],
+    out: NDArray[np.int16],
+) -> None:
+    """Write the stored values of an index where it has one; `out` is left alone elsewhere."""
+    good = np.logical_and.reduce([values != (radiometry[band].nodata or 0) for band, values in dn.items()])
+    reflectance = {band: values * radiometry[band].scale + radiometry[band].offset for band, values in dn.items()}
+    value: NDArray[np.float64] = numexpr.evaluate(index.formula, local_dict=reflectance, global_dict={})
+    low, high = index.valid_range
+    # What is not a number fails every comparison.
+    good &= (value >= low - SCALE / 2) & (value <= high + SCALE / 2)
+    value /= SCALE
+    np.rint(value, out=value)
+    good &= np.abs(value) <= np.iinfo(np.int16).max
+    np.copyto(out, value, where=good, casting="unsafe")
+
+
+def mask_sources(images: Iterable[str]) -> frozenset[str]:
+    """The images among `images` that a `MASK` is made from; empty where there is neither SCL nor CLDPRB."""
+    sources = {"SCL", "CLDPRB", "B11"} & set(images)
+    return frozenset() if sources <= {"B11"} else frozenset(sources)
 
 
 def cloud_image(
     rasters: Mapping[str, Raster], radiometry: Mapping[str, Radiometry], grid: Grid
-) -> tuple[Raster, tuple[str, ...]] | None:
-    """The `MASK` image on the 10 m `grid` and the names of the fields it holds; None without SCL and CLDPRB."""
+) -> tuple[Raster, tuple[str, ...]]:
+    """The `MASK` image on the 10 m `grid` and the names of the fields it holds; needs SCL or CLDPRB."""
     classes, probability, b11 = (rasters.get(name) for name in ("SCL", "CLDPRB", "B11"))
-    if classes is None and probability is None:
-        return None
     _check_same(rasters, ("SCL", "CLDPRB", "B11"))
     image = mask_image(
         None if classes is None else classes.pixels,
         None if probability is None else probability.pixels,
-        None if b11 is None else _reflectance(b11.pixels, radiometry["B11"]),
+        None if b11 is None else _dark(b11.pixels, radiometry["B11"]),
     )
     coarse = next(raster.grid for raster in (classes, probability) if raster is not None)
     fields = fields_from([name for name in ("SCL", "CLDPRB", "B11") if name in rasters])
@@ -68,11 +97,14 @@ def _check_same(rasters: Mapping[str, Raster], names: tuple[str, ...]) -> None:
         raise InvalidProductError(f"the images of the cloud mask differ in size: {shapes}")
 
 
-def _onto(raster: Raster, grid: Grid, name: str) -> NDArray[np.uint16]:
+def _onto(raster: Raster, grid: Grid, rows: slice) -> NDArray[np.uint16]:
+    """Rows of the fine grid (from an even one on) of an image that may be half as fine."""
     if raster.grid.shape == grid.shape:
-        return np.asarray(raster.pixels)
-    _check_double(raster.grid, grid, name)
-    return double(raster.pixels)
+        return np.asarray(raster.pixels[rows])
+    start, stop = rows.start // 2, -(-rows.stop // 2)
+    above = max(0, start - 1)
+    # One more row on either side: what is interpolated there must not see the strip's border.
+    return double(raster.pixels[above : stop + 1])[2 * (start - above) :][: rows.stop - rows.start]
 
 
 def _doubled(image: NDArray[np.uint16], coarse: Grid, fine: Grid, name: str) -> NDArray[np.uint16]:
@@ -80,18 +112,26 @@ def _doubled(image: NDArray[np.uint16], coarse: Grid, fine: Grid, name: str) -> 
     return np.asarray(repeat(image))
 
 
+def _check_fits(grid: Grid, finest: Grid, name: str) -> None:
+    if grid.shape != finest.shape:
+        _check_double(grid, finest, name)
+
+
 def _check_double(coarse: Grid, fine: Grid, name: str) -> None:
     if (2 * coarse.height, 2 * coarse.width) != fine.shape:
         raise InvalidProductError(f"{name} has {coarse.shape} pixels, which do not double to the grid of {fine.shape}")
 
 
-def _reflectance(dn: NDArray[Any], radiometry: Radiometry) -> NDArray[np.float64]:
-    return to_reflectance(dn, scale=radiometry.scale, offset=radiometry.offset, nodata=radiometry.nodata or 0)
+def _dark(dn: NDArray[np.uint16], radiometry: Radiometry) -> NDArray[np.bool_]:
+    """Where B11 is dark, by a table of all digital numbers: an eighth of the memory of reflectances."""
+    numbers = np.arange(1 << 16, dtype=np.uint16)
+    table = to_reflectance(numbers, scale=radiometry.scale, offset=radiometry.offset, nodata=radiometry.nodata or 0)
+    return np.asarray(is_dark(table)[dn])
 
 
 def _finest(grids: Iterator[Grid]) -> Grid:
     return max(grids, key=lambda grid: grid.height)
 
 
-def _strips(rows: int) -> Iterator[slice]:
-    return (slice(start, min(start + _STRIP, rows)) for start in range(0, rows, _STRIP))
+def _slices(rows: int, step: int) -> Iterator[slice]:
+    return (slice(start, min(start + step, rows)) for start in range(0, rows, step))

@@ -9,7 +9,7 @@ import rasterio
 from numpy.typing import NDArray
 from rasterio.transform import Affine
 
-from ingest.cog import LocalFile, describe
+from ingest.cog import LocalFile, describe, writing
 from ingest.products.base import Raster
 from stac.scene import Radiometry
 
@@ -30,6 +30,7 @@ def write_thumbnail(
     _, rows, columns = rgb.shape
     # The transform only keeps rasterio from warning: a thumbnail is not georeferenced, nor may a side-car file say so.
     with (
+        writing(path),
         rasterio.Env(GDAL_PAM_ENABLED=False),
         rasterio.open(
             path,
@@ -55,6 +56,11 @@ def _pixels(
     if len(bands) != 3:  # noqa: PLR2004
         return None
     return np.stack([_stretch(_thin(rasters[name].pixels), images[name]) for name in bands])
+
+
+def thin(raster: Raster) -> Raster:
+    """A copy of the pixels that a thumbnail shows: all that need be kept of an image for it."""
+    return Raster(pixels=_thin(raster.pixels).copy(), grid=raster.grid)
 
 
 def _thin(pixels: NDArray[Any]) -> NDArray[Any]:

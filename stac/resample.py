@@ -16,11 +16,28 @@ def double(dn: NDArray[np.uint16], nodata: int = 0) -> NDArray[np.uint16]:
     Pixels that are nodata take no part in their neighbours' values and stay nodata themselves.
     """
     valid = dn != nodata
+    if valid.all():
+        return _double_whole(dn)
     weighted = _spread(np.where(valid, dn, 0).astype(np.float32))
     weight = _spread(valid.astype(np.float32))
     with np.errstate(divide="ignore", invalid="ignore"):
         value = np.floor(weighted / weight + np.float32(0.5))
     return np.where(repeat(valid), value, nodata).astype(np.uint16)
+
+
+def _double_whole(dn: NDArray[np.uint16]) -> NDArray[np.uint16]:
+    """The same where no pixel is nodata: all weights are 16, so that whole numbers do, several times as fast."""
+    height, width = dn.shape
+    padded = np.pad(dn, 1, mode="edge").astype(np.uint32)
+    near = padded[1:-1] * _NEAR
+    rows = np.empty((2 * height, width + 2), np.uint32)
+    np.add(near, padded[:-2], out=rows[0::2])
+    np.add(near, padded[2:], out=rows[1::2])
+    near = rows[:, 1:-1] * _NEAR + (_NEAR + _FAR) ** 2 // 2
+    out = np.empty((2 * height, 2 * width), np.uint16)
+    out[:, 0::2] = (near + rows[:, :-2]) >> 4
+    out[:, 1::2] = (near + rows[:, 2:]) >> 4
+    return out
 
 
 def repeat(values: NDArray[Any]) -> NDArray[Any]:

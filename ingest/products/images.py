@@ -1,9 +1,7 @@
 """Decode an image whole, and check that it is what the metadata say: format, type, place on the ground."""
 
 import io
-import os
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +12,6 @@ import rasterio
 from numpy.typing import NDArray
 from rasterio.errors import RasterioError
 from rasterio.io import MemoryFile
-from rasterio.windows import Window
 
 from ingest.errors import InvalidProductError
 from ingest.products.base import Raster
@@ -25,8 +22,6 @@ from stac.masks import FIELDS
 from stac.scene import Grid
 
 _TIFF_SIGNATURES = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
-_THREADS = min(4, os.cpu_count() or 1)
-_STRIPS_FROM = 4_000_000
 _SIDE_LIMIT = 20_000
 """Rows or columns that no Sentinel-2 image exceeds (10980 at 10 m); a larger one is refused before it is decoded."""
 
@@ -64,15 +59,14 @@ def decode(payload: Path | bytes, image: str, label: str) -> Raster:
     """
     driver = _check_file(payload, label)
     try:
-        with _dataset(payload, driver) as dataset:
+        # One thread: GDAL's own drop the errors of JPEG 2000 tiles that cannot be decoded. Images go side by side.
+        with rasterio.Env(GDAL_NUM_THREADS=1), _dataset(payload, driver) as dataset:
             grid = check_dataset(dataset, image, label)
-            rows = dataset.block_shapes[0][0]
-        strips = _strips(grid, rows)
-        with ThreadPoolExecutor(max_workers=_THREADS) as pool:
-            parts = list(pool.map(lambda strip: _read(payload, driver, strip), strips))
+            pixels = np.empty((dataset.count, *dataset.shape), dataset.dtypes[0])
+            dataset.read(out=pixels)
     except RasterioError as error:
         raise InvalidProductError(f"{label}: cannot be decoded: {error.__cause__ or error}") from error
-    return Raster(pixels=flatten(np.concatenate(parts, axis=1) if len(parts) > 1 else parts[0]), grid=grid)
+    return Raster(pixels=flatten(pixels), grid=grid)
 
 
 def check_dataset(dataset: Any, image: str, label: str) -> Grid:
@@ -121,20 +115,6 @@ def _check_file(payload: Path | bytes, label: str) -> str:
         except BrokenCodestreamError as error:
             raise InvalidProductError(f"{label}: broken JPEG 2000 file: {error}; fetch it again") from error
     return "JP2OpenJPEG"
-
-
-def _strips(grid: Grid, block_rows: int) -> list[Window]:
-    """Cut an image along its rows of blocks, one strip per thread; a small image is one strip."""
-    count = _THREADS if grid.width * grid.height >= _STRIPS_FROM else 1
-    rows = -(-grid.height // (count * block_rows)) * block_rows
-    return [Window(0, top, grid.width, min(rows, grid.height - top)) for top in range(0, grid.height, rows)]
-
-
-def _read(payload: Path | bytes, driver: str, window: Window) -> NDArray[Any]:
-    """Decode a window. The threads are ours: GDAL's own drop the errors of JPEG 2000 tiles that cannot be decoded."""
-    with rasterio.Env(GDAL_NUM_THREADS=1), _dataset(payload, driver) as dataset:
-        pixels: NDArray[Any] = dataset.read(window=window)
-        return pixels
 
 
 @contextmanager

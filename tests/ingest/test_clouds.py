@@ -6,7 +6,7 @@ import pytest
 import rasterio
 from scipy.ndimage import binary_dilation, binary_erosion
 
-from ingest.clouds import cm001, cm002, cm003, cm004, dilate, disc, erode, mask_image
+from ingest.clouds import cm001, cm002, cm003, cm004, dilate, disc, erode, is_dark, mask_image
 from stac.masks import FIELDS, PROFILES, UNKNOWN_CLASS, UNKNOWN_PROBABILITY, cloud_probability
 
 SCENES = ("S2A_33TWM_20230818_0_L2A", "S2B_33TWM_20230813_0_L2A")
@@ -64,7 +64,7 @@ def test_bright_water_is_no_cloud() -> None:
     probability[20:40, 80:100] = 90
     b11 = np.full(probability.shape, 0.3)
     b11[20:40, 80:100] = 0.02
-    masked = cm002(probability, b11)
+    masked = cm002(probability, is_dark(b11))
     assert masked[30, 30]
     assert not masked[30, 90]
     assert cm001(probability)[30, 90]
@@ -75,11 +75,11 @@ def test_every_field_of_the_mask_image_reads_back() -> None:
     classes = rng.integers(0, 14, (64, 64)).astype(np.uint8)
     probability = rng.integers(0, 101, (64, 64)).astype(np.uint8)
     b11 = rng.random((64, 64))
-    image = mask_image(classes, probability, b11)
+    image = mask_image(classes, probability, is_dark(b11))
     inside = classes != 0
     assert np.array_equal(FIELDS["scl"].read(image)[inside], np.where(classes > 11, UNKNOWN_CLASS, classes)[inside])
     assert np.array_equal(cloud_probability(image)[inside], probability[inside])
-    for name, mask in (("cm001", cm001(probability)), ("cm002", cm002(probability, b11))):
+    for name, mask in (("cm001", cm001(probability)), ("cm002", cm002(probability, is_dark(b11)))):
         assert np.array_equal(PROFILES[name].masked(image)[inside], mask[inside])
     assert (image[~inside] == 0).all()
 

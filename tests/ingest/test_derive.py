@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ingest.derive import cloud_image, derivable_indices, index_image
+from ingest.derive import cloud_image, derivable_indices, index_image, mask_sources
 from ingest.errors import InvalidProductError
 from ingest.products.base import Raster
 from stac.indices import INDICES, NODATA, decode, encode, evaluate, get_index, to_reflectance
@@ -94,12 +94,14 @@ def test_only_what_the_bands_allow_is_derived() -> None:
 
 def test_the_mask_comes_on_the_fine_grid_and_names_its_fields() -> None:
     classes = Raster(pixels=np.full(COARSE.shape, 9, np.uint8), grid=COARSE)
-    found = cloud_image({"SCL": classes}, {}, FINE)
-    assert found is not None
-    image, fields = found
+    image, fields = cloud_image({"SCL": classes}, {}, FINE)
     assert image.pixels.shape == FINE.shape
     assert fields == ("scl", "cm004")
-    assert cloud_image({"B11": band(COARSE, 1)}, {"B11": DN}, FINE) is None
+
+
+def test_a_mask_needs_scene_classes_or_cloud_probability() -> None:
+    assert mask_sources(("B04", "B11")) == frozenset()
+    assert mask_sources(("B04", "B11", "SCL")) == {"B11", "SCL"}
 
 
 def test_masks_of_different_sizes_are_refused() -> None:
