@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +43,25 @@ def test_overviews_average_values_and_take_the_mode_of_classes(tmp_path: Path) -
         write_cog(pixels, GRID, path, radiometry=Radiometry(), overviews=kind)
         with rasterio.open(path, OVERVIEW_LEVEL=0) as overview:
             assert set(np.unique(overview.read(1))) == {expected}
+
+
+@pytest.mark.parametrize(("width", "factors"), [(256, []), (257, [2]), (900, [2, 4]), (1830, [2, 4, 8])])
+def test_overviews_go_down_to_one_block(tmp_path: Path, width: int, factors: list[int]) -> None:
+    grid = replace(GRID, width=width, height=200)
+    pixels = np.random.default_rng(1).integers(1, 9, grid.shape).astype(np.uint8)
+    path = write_cog(pixels, grid, tmp_path / "a.tif", radiometry=Radiometry(nodata=0)).path
+    with rasterio.open(path) as dataset:
+        assert dataset.overviews(1) == factors
+        assert np.array_equal(dataset.read(1), pixels)
+
+
+def test_the_pixels_given_may_be_a_view_and_stay_as_they_are(tmp_path: Path) -> None:
+    whole = values("uint16").repeat(2, axis=1)
+    before = whole.copy()
+    path = write_cog(whole[:, ::2], GRID, tmp_path / "a.tif", radiometry=Radiometry(nodata=0)).path
+    assert np.array_equal(whole, before)
+    with rasterio.open(path) as dataset:
+        assert np.array_equal(dataset.read(1), whole[:, ::2])
 
 
 def test_a_picture_has_three_bands(tmp_path: Path) -> None:
