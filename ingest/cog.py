@@ -86,10 +86,10 @@ def write_cog(
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Turn GDAL's errors on writing `path` into an `IngestError` that tells the space left; no half file stays."""
+    """Turn errors on writing `path` into an `IngestError` that tells the space left; no half file stays."""
     try:
         yield
-    except (RasterioError, CPLE_BaseError) as error:
+    except (RasterioError, CPLE_BaseError, OSError) as error:
         path.unlink(missing_ok=True)
         free = shutil.disk_usage(path.parent).free // 10**6
         raise IngestError(
@@ -177,7 +177,17 @@ def _levels(shape: tuple[int, ...]) -> list[int]:
 
 
 def _validated(path: Path) -> LocalFile:
-    valid, errors, _ = cog_validate(path, quiet=True)
+    with writing(path):
+        valid, errors, _ = cog_validate(path, quiet=True)
+        if valid:
+            _check_end(path)
     if not valid:
         raise InvalidProductError(f"{path.name}: not a valid Cloud-Optimized GeoTIFF: {'; '.join(errors)}")
     return describe(path)
+
+
+def _check_end(path: Path) -> None:
+    """Read the last block, which ends the file: GDAL is silent where the disk is full only when it closes the file."""
+    with rasterio.open(path) as dataset:
+        *_, (_, window) = dataset.block_windows(1)
+        dataset.read(window=window)

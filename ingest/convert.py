@@ -223,7 +223,8 @@ def _documents(product: Product, target: Target) -> list[Prepared]:
     prepared = []
     for document in product.documents:
         path = target.folder / document.filename
-        path.write_bytes(document.content)
+        with cog.writing(path):
+            path.write_bytes(document.content)
         prepared.append(_prepared(cog.describe(path), document.name, target, document.media_type))
     return prepared
 

@@ -1,3 +1,4 @@
+import resource
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import rasterio
 from rio_cogeo.cogeo import cog_info
 
 from ingest.cog import statistics, write_cog
+from ingest.errors import IngestError
 from stac.scene import Grid, Radiometry
 
 GRID = Grid(epsg=32648, width=900, height=700, left=499980.0, top=1500000.0, pixel_width=100.0, pixel_height=100.0)
@@ -53,6 +55,22 @@ def test_overviews_go_down_to_one_block(tmp_path: Path, width: int, factors: lis
     with rasterio.open(path) as dataset:
         assert dataset.overviews(1) == factors
         assert np.array_equal(dataset.read(1), pixels)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.9, 0.97, 0.99999])
+def test_a_file_cut_by_a_full_disk_is_never_taken_for_whole(tmp_path: Path, share: float) -> None:
+    """GDAL itself reports no error when only the last writes fail."""
+    grid = replace(GRID, width=192, height=192)
+    pixels = np.random.default_rng(1).integers(1, 60_000, grid.shape).astype(np.uint16)
+    size = write_cog(pixels, grid, tmp_path / "whole.tif", radiometry=Radiometry(nodata=0)).size
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (int(share * size), hard))
+    try:
+        with pytest.raises(IngestError, match=r"a\.tif cannot be written to .* MB are free"):
+            write_cog(pixels, grid, tmp_path / "a.tif", radiometry=Radiometry(nodata=0))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert not (tmp_path / "a.tif").exists()
 
 
 def test_the_pixels_given_may_be_a_view_and_stay_as_they_are(tmp_path: Path) -> None:

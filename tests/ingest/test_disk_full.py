@@ -1,6 +1,7 @@
 import resource
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,13 +17,15 @@ from stac.settings import Settings
 SPEC = ProductSpec(sensing=datetime(2025, 5, 20, 3, 11, 21, tzinfo=UTC), size=192, cloudiness=0.4)
 
 
-@pytest.fixture
-def full_disk() -> Iterator[None]:
-    """No file of this process may grow beyond 20 kB; the servers are processes of their own."""
+@contextmanager
+def file_limit(size: int) -> Iterator[None]:
+    """No file of this process may grow beyond `size` bytes; the servers are processes of their own."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 @pytest.fixture
@@ -30,14 +33,14 @@ def product(tmp_path: Path) -> Path:
     return write_product(SPEC, tmp_path)
 
 
-@pytest.mark.usefixtures("full_disk")
 def test_a_full_disk_fails_the_product_and_leaves_nothing_behind(
     settings: Settings, product: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(scratch))
-    outcome = ingest_product(str(product), settings=settings)
+    with file_limit(20_000):
+        outcome = ingest_product(str(product), settings=settings)
     assert outcome.state == "failed"
     assert "cannot be written to" in (outcome.reason or "")
     assert "set TMPDIR to a larger disk" in (outcome.reason or "")
