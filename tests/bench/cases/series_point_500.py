@@ -68,7 +68,7 @@ def _touch(settings: Settings, pairs: list[tuple[str, str]]) -> None:
 
 
 def _told(cost: Cost) -> dict[str, float]:
-    return {"wall_s": cost.wall, "cpu_s": cost.cpu, "peak_mb": cost.memory}
+    return {"wall_s": cost.wall, "cpu_s": cost.cpu}
 
 
 def _ours(settings: Settings) -> Cost:

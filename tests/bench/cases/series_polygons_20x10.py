@@ -50,7 +50,7 @@ def run() -> dict[str, Any]:
 
 
 def _told(cost: Cost) -> dict[str, float]:
-    return {"wall_s": cost.wall, "cpu_s": cost.cpu, "peak_mb": cost.memory}
+    return {"wall_s": cost.wall, "cpu_s": cost.cpu}
 
 
 def _fields() -> list[shapely.Polygon]:
