@@ -3,21 +3,23 @@
 import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from http import HTTPStatus
 from typing import Annotated, Any
 
 from attrs import define
 from fastapi import Path, Request
 from fastapi.concurrency import run_in_threadpool
-from fastapi.responses import Response
+from fastapi.responses import JSONResponse, Response
 from titiler.core.factory import BaseFactory, FactoryExtension
 
 from tiler.series.engine import Engine, Plan, Stopwatch
 from tiler.series.errors import SeriesRequestError, SeriesTooLargeError
 from tiler.series.features import Feature, parse_features, point
 from tiler.series.formats import FORMATS, Format, choose_format, file_name
-from tiler.series.request import COLLECTIONS, PARAMETERS, SeriesRequest, parse_request
+from tiler.series.request import COLLECTIONS, PARAMETERS, SeriesRequest, parse_explain, parse_request
 from tiler.series.rows import Series
+from tiler.series.units import Cost
 from tiler.settings import TilerSettings
 
 _PLACE = re.compile(
@@ -107,6 +109,8 @@ def _answer(request: Request, collection: str, suffix: str | None, features: Seq
     asked = parse_request(collection, parameters, default_mask=tiler.default_mask)
     plan = engine.plan(asked, features)
     watch.lap("acquisitions")
+    if parse_explain(parameters):
+        return JSONResponse(_told(engine.explain(plan), asked, plan), headers={"Server-Timing": watch.header})
     tag = f'"{plan.digest}-{wanted.name}"'
     headers = _headers(asked, wanted, plan, tag, tiler)
     if tag in re.split(r"\s*,\s*", request.headers.get("if-none-match", "").replace("W/", "")):
@@ -144,6 +148,17 @@ def _headers(asked: SeriesRequest, wanted: Format, plan: Plan, tag: str, tiler: 
 def _unless_complete(series: Series) -> dict[str, str]:
     """What failed may succeed next time: an answer with failures is not to be kept."""
     return {} if series.is_complete else {"Cache-Control": "no-store"}
+
+
+def _told(cost: Cost, asked: SeriesRequest, plan: Plan) -> dict[str, Any]:
+    """What a request would read; the estimate is of one client on a store nearby."""
+    return {
+        "query": asked.echo(),
+        "features": len(plan.features),
+        "dates": len({observation.acquired for observation in plan.observations}),
+        **asdict(cost),
+        "estimated_seconds": round(cost.seconds, 2),
+    }
 
 
 def _unindexed(series: Series) -> dict[str, str]:

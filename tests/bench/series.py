@@ -29,7 +29,7 @@ from tiler.series import objects
 from tiler.series.engine import Engine
 
 SIZE = 10_980
-PATCH = 1024
+PATCH = 768
 CORNER = 5120
 """First row and column of the patch."""
 GRID = Grid(epsg=32648, width=SIZE, height=SIZE, left=499980.0, top=1400040.0, pixel_width=10.0, pixel_height=10.0)

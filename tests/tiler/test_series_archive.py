@@ -2,6 +2,7 @@
 
 import csv
 import io
+import struct
 
 import numpy as np
 import pytest
@@ -12,6 +13,10 @@ from exactextract.raster import NumPyRasterSource
 from pyproj import Transformer
 from rasterio.enums import Resampling
 from shapely.geometry import mapping, shape
+
+from ingest import block_index
+from stac.blocks import lacking
+from stac.database import connect
 
 CONTRACT = (
     "feature_id,datetime,index,mean,min,max,std,median,p25,p75,count,valid,masked,nodata,valid_fraction,"
@@ -328,3 +333,75 @@ def test_a_bad_body_is_refused(archive, body, status):
 
     assert answer.status_code == status, answer.text
     assert answer.json()["detail"]
+
+
+def answered(archive, **query):
+    """Rows of a point over all dates, computed from bands and stored; and how many images GDAL had to read."""
+    lon, lat = archive.place(archive.UPPER, 300, 70)
+    path = f"/collections/sentinel-2-indices/timeseries/point/{lon!r},{lat!r}.json"
+    answer = archive.client.get(path, params={"index": "NDVI,NDRE", **query})
+    return answer.json()["data"], int(answer.headers.get("x-unindexed-images", 0))
+
+
+def indexed(archive, statement="SELECT count(*) FROM sen2extract.blocks"):
+    """What a statement on the index returns or, changing it, how many rows it changed."""
+    with connect(archive.settings) as connection:
+        done = connection.execute(statement)
+        return done.fetchone()[0] if done.description else done.rowcount
+
+
+def test_ingestion_leaves_every_image_in_the_block_index_where_gdal_finds_it(archive):
+    assert lacking(archive.settings) == []
+    with connect(archive.settings) as connection:
+        (packed,) = connection.execute(
+            "SELECT spans FROM sen2extract.blocks WHERE item_id = %s AND asset = 'NDVI'", (archive.UPPER.name,)
+        ).fetchone()
+    with rasterio.open(archive.path("sentinel-2-indices", archive.UPPER.name, "NDVI")) as dataset:
+        told = [
+            int(dataset.get_tag_item(f"BLOCK_{what}_{column}_{row}", "TIFF", bidx=1))
+            for row in (0, 1) for column in (0, 1) for what in ("OFFSET", "SIZE")
+        ]  # fmt: skip
+    assert [number for span in struct.iter_unpack("<QI", packed) for number in span] == told
+
+
+def test_without_the_block_index_gdal_reads_the_same_and_it_is_made_again_from_the_bucket(archive):
+    before, slow = answered(archive)
+    images = indexed(archive)
+    assert slow == 0
+    assert "NDRE" in before["index"]
+
+    indexed(archive, "DELETE FROM sen2extract.blocks")
+    bare, slow = answered(archive)
+    assert bare == before
+    assert slow == 4 * 4  # four dates: NDVI, MASK, B05, B08
+
+    assert len(block_index.fill(archive.settings)) == 2 * 6 + 1
+    again, slow = answered(archive)
+    assert (again, slow, indexed(archive)) == (before, 0, images)
+
+
+def test_an_index_that_has_gone_stale_does_not_make_values_wrong(archive):
+    before, _ = answered(archive)
+    for block in (0, 2):
+        place = 12 * block
+        indexed(
+            archive,
+            f"UPDATE sen2extract.blocks SET spans = set_byte(spans, {place}, 255 - get_byte(spans, {place}))",
+        )
+    shifted, slow = answered(archive)
+    indexed(archive, "DELETE FROM sen2extract.blocks")
+    block_index.fill(archive.settings)
+
+    assert shifted == before
+    assert slow == 4 * 4
+
+
+def test_the_cost_is_told_before_anything_is_read(archive):
+    lon, lat = archive.place(archive.UPPER, 100, 60)
+    path = f"/collections/sentinel-2-indices/timeseries/point/{lon},{lat}"
+    told_cost = archive.client.get(path, params={"explain": "true"}).json()
+    refused = archive.client.get(path, params={"explain": "perhaps"})
+
+    assert (told_cost["dates"], told_cost["objects"], told_cost["blocks"], told_cost["unindexed"]) == (4, 8, 8, 0)
+    assert 8 * 100 < told_cost["bytes"] <= 8 * (131_072 + 1000)
+    assert refused.status_code == 400

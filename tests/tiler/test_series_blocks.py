@@ -1,5 +1,6 @@
 """Blocks read by their places in the index, against rasterio on the same files: every value equal."""
 
+import socket
 import struct
 import zlib
 from dataclasses import replace
@@ -14,7 +15,8 @@ from rasterio.shutil import copy as gdal_copy
 
 from ingest.cog import block_table
 from stac.blocks import IndexedImage, Run
-from tiler.series import blocks
+from stac.settings import Settings
+from tiler.series import blocks, objects
 from tiler.series.blocks import Located, StaleIndexError
 from tiler.series.errors import UnreadableError
 from tiler.series.grid import Grid, Image, Window
@@ -165,3 +167,12 @@ def test_an_index_of_another_grid_does_not_fit(made):
 
     assert blocks.fits(IMAGE, located.image)
     assert not blocks.fits(replace(IMAGE, grid=replace(GRID, size=20)), located.image)
+
+
+def test_a_store_that_does_not_answer_is_given_up(made):
+    _, located = made(pixels("uint16"))
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        endpoint = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        store = objects.connect(Settings(s3_endpoint=endpoint, aws_access_key_id="k"), seconds=0.3)
+        with pytest.raises(UnreadableError, match=r"^a\.tif could not be read from the object store$"):
+            blocks.read(store, located, WINDOWS[1:2])

@@ -1,6 +1,6 @@
 """Windows of COGs from their blocks, by byte ranges that the block index gives: no header is read, GDAL has no part.
 
-The values are GDAL's to the bit. That a range holds the block meant is proven by the bytes around it: GDAL writes the
+The values are GDAL's to the bit. That a range is a whole block is proven by the bytes around it: GDAL writes the
 block's size before it and repeats its last four bytes after it.
 """
 

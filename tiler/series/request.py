@@ -27,7 +27,7 @@ OutputProfile = Literal["default", "sen2chain", "wide"]
 Order = Literal["newest", "oldest"]
 PARAMETERS = (
     "index", "assets", "datetime", "mask", "min_valid", "max_cloud_cover", "filter", "filter-lang", "pixels", "step",
-    "percentiles", "profile", "order", "f",
+    "percentiles", "profile", "order", "f", "explain",
 )  # fmt: skip
 
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
@@ -116,6 +116,11 @@ def parse_request(
         profile=cast("OutputProfile", _choose("profile", given.get("profile", "default"), get_args(OutputProfile))),
         order=cast("Order", _choose("order", given.get("order", "newest"), get_args(Order))),
     )
+
+
+def parse_explain(parameters: Mapping[str, str]) -> bool:
+    """Whether only the cost is asked for; raises `SeriesRequestError`."""
+    return _choose("explain", parameters.get("explain", "").strip() or "false", ("true", "false")) == "true"
 
 
 def parse_interval(text: str) -> Interval:
