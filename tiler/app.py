@@ -37,6 +37,7 @@ from tiler.settings import TilerSettings
 
 _STATIC = Path(__file__).parent / "static"
 _IMAGES = {"image/jpeg", "image/jpg", "image/png", "image/jp2", "image/webp", "image/tiff", "application/x-binary"}
+_PARQUET = "application/vnd.apache.parquet"
 
 
 def create_app(settings: Settings | None = None, tiler: TilerSettings | None = None) -> FastAPI:
@@ -112,7 +113,7 @@ def use_store(settings: Settings) -> None:
 def _add_middleware(app: FastAPI, tiler: TilerSettings) -> None:
     app.add_middleware(NoViewers)
     app.add_middleware(CacheHeaders, mosaic_seconds=tiler.cache_seconds)
-    app.add_middleware(CompressionMiddleware, exclude_mediatype=_IMAGES)
+    app.add_middleware(CompressionMiddleware, exclude_mediatype=_IMAGES | {_PARQUET})
     app.add_middleware(
         CORSMiddleware,
         allow_origins=["*"],

@@ -9,13 +9,16 @@ from typing import Annotated, Any
 from attrs import define
 from fastapi import Path, Request
 from fastapi.concurrency import run_in_threadpool
-from fastapi.responses import Response
+from fastapi.responses import Response, StreamingResponse
+from starlette.datastructures import URL
 from titiler.core.factory import BaseFactory, FactoryExtension
 
 from tiler.series.engine import Engine, Plan, Stopwatch
 from tiler.series.errors import SeriesRequestError, SeriesTooLargeError
 from tiler.series.features import Feature, parse_features, point
 from tiler.series.formats import FORMATS, Format, choose_format, file_name
+from tiler.series.lines import can_stream, stream
+from tiler.series.refine import refine
 from tiler.series.request import COLLECTIONS, PARAMETERS, SeriesRequest, parse_request
 from tiler.series.rows import Series
 from tiler.settings import TilerSettings
@@ -111,15 +114,30 @@ def _answer(request: Request, collection: str, suffix: str | None, features: Seq
     headers = _headers(asked, wanted, plan, tag, tiler)
     if tag in re.split(r"\s*,\s*", request.headers.get("if-none-match", "").replace("W/", "")):
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
-    series = engine.run(plan)
+    if wanted.name == "ndjson" and can_stream(plan.request):
+        return _stream(engine, plan, wanted, headers)
+    series = refine(engine.run(plan), features)
     watch.lap("read")
-    content = wanted.encode(series, _links(request))
+    content = wanted.encode(series, _links(request, wanted))
     watch.lap("format")
     return Response(
         content,
         media_type=wanted.media_type,
         headers={**headers, **_unless_complete(series), **_unindexed(series), "Server-Timing": watch.header},
     )
+
+
+def _stream(engine: Engine, plan: Plan, wanted: Format, headers: Mapping[str, str]) -> Response:
+    """Rows as they are read. What cannot be read shows only at the end: such an answer is never kept."""
+    frame = Series(
+        request=plan.request,
+        rows=(),
+        attributes={feature.id: feature.attributes for feature in plan.features},
+        acquisitions=len(plan.acquisitions),
+        nearest=plan.nearest,
+    )
+    kept = {name: value for name, value in headers.items() if name != "ETag"} | {"Cache-Control": "no-store"}
+    return StreamingResponse(stream(frame, engine.stream(plan)), media_type=wanted.media_type, headers=kept)
 
 
 def _parameters(request: Request) -> Mapping[str, str]:
@@ -151,10 +169,20 @@ def _unindexed(series: Series) -> dict[str, str]:
     return {"X-Unindexed-Images": str(series.unindexed)} if series.unindexed else {}
 
 
-def _links(request: Request) -> list[dict[str, str]]:
-    links = [{"rel": "self", "type": "application/json", "href": str(request.url)}]
-    if request.method == "GET":
-        path = request.url.path.removesuffix(".json")
-        csv = request.url.replace(path=f"{path}.csv").remove_query_params("f")
-        links.append({"rel": "alternate", "type": FORMATS["csv"].media_type, "href": str(csv)})
-    return links
+def _links(request: Request, wanted: Format) -> list[dict[str, str]]:
+    """This answer, and the same in the other formats."""
+    links = [{"rel": "self", "type": wanted.media_type, "href": str(request.url)}]
+    if request.method != "GET":
+        return links
+    others = [one for one in FORMATS.values() if one is not wanted]
+    return links + [
+        {"rel": "alternate", "type": one.media_type, "href": str(request.url.include_query_params(f=one.name))}
+        if "/timeseries/" not in request.url.path
+        else {"rel": "alternate", "type": one.media_type, "href": _with_suffix(request.url, one.name)}
+        for one in others
+    ]
+
+
+def _with_suffix(url: URL, name: str) -> str:
+    path = re.sub(rf"\.({'|'.join(FORMATS)})$", "", url.path)
+    return str(url.replace(path=f"{path}.{name}").remove_query_params("f"))

@@ -2,11 +2,14 @@
 
 import csv
 import io
+import json
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import rasterio
 import shapely
+from covjson_pydantic.coverage import Coverage
 from exactextract import exact_extract
 from exactextract.raster import NumPyRasterSource
 from pyproj import Transformer
@@ -289,13 +292,89 @@ def test_filters_choose_acquisitions(archive):
     ]
 
 
+def test_a_step_is_a_row_with_the_mean_of_its_acquisitions(archive):
+    geometry, _ = field(archive, archive.UPPER, 100, 60)
+    raw = archive.polygon(geometry, datetime="2025-01-01/2025-04-30")
+    months = archive.polygon(geometry, datetime="2025-01-01/2025-04-30", step="P1M", order="oldest")
+    (year,) = archive.polygon(geometry, datetime="2025-01-01/2025-04-30", step="P1Y")
+    valid = [row["valid"] for row in raw]
+
+    assert [row["period"] for row in months] == ["2025-01", "2025-02", "2025-03", "2025-04"]
+    assert [row["status"] for row in months] == ["ok", "ok", "masked", "empty"]
+    assert [row["mean"] for row in months] == [raw[2]["mean"], raw[1]["mean"], None, None]
+    means = [row["mean"] or 0 for row in raw]
+    assert year["mean"] == pytest.approx(np.average(means, weights=valid), abs=1e-6)
+    assert (year["acquisitions"], year["clear"]) == (3, 2)
+    assert year["count"] == pytest.approx(sum(row["count"] for row in raw), abs=1e-4)
+
+
+def test_lines_are_the_rows_of_the_table_newest_first_and_never_kept(archive):
+    lon, lat = archive.place(archive.UPPER, 100, 60)
+    path = f"/collections/sentinel-2-indices/timeseries/point/{lon},{lat}.ndjson"
+    with archive.client.stream("GET", path, params={"index": "NDVI,EVI"}) as answer:
+        lines = [json.loads(line) for line in answer.iter_lines()]
+    rows = archive.rows("GET", path.removesuffix(".ndjson"), index="NDVI,EVI")
+
+    assert answer.headers["content-type"] == "application/x-ndjson"
+    assert answer.headers["cache-control"] == "no-store"
+    assert "etag" not in answer.headers
+    assert lines[:-1] == rows
+    assert (lines[-1]["type"], lines[-1]["acquisitions"], lines[-1]["rows"]) == ("summary", 4, 8)
+
+
+@pytest.mark.parametrize(
+    ("name", "media_type"),
+    [
+        ("ndjson", "application/x-ndjson"),
+        ("parquet", "application/vnd.apache.parquet"),
+        ("geojson", "application/geo+json"),
+        ("covjson", "application/prs.coverage+json"),
+    ],
+)
+def test_a_format_is_had_by_suffix_f_and_accept_and_linked(archive, name, media_type):
+    lon, lat = archive.place(archive.UPPER, 100, 60)
+    path = f"/collections/sentinel-2-indices/timeseries/point/{lon},{lat}"
+    answers = [
+        archive.client.get(f"{path}.{name}"),
+        archive.client.get(path, params={"f": name}),
+        archive.client.get(path, headers={"Accept": media_type}),
+    ]
+    links = {link["type"]: link["href"] for link in archive.client.get(path).json()["links"]}
+
+    assert {answer.status_code for answer in answers} == {200}
+    assert {answer.headers["content-type"].split(";")[0] for answer in answers} == {media_type}
+    assert links[media_type].endswith(f"{path}.{name}")
+
+
+def test_parquet_and_coverage_hold_the_values_of_the_table(archive):
+    lon, lat = archive.place(archive.UPPER, 100, 60)
+    path = f"/collections/sentinel-2-indices/timeseries/point/{lon},{lat}"
+    rows = archive.rows("GET", path)
+    table = pq.read_table(io.BytesIO(archive.client.get(f"{path}.parquet").content))
+    coverage = Coverage.model_validate_json(archive.client.get(f"{path}.covjson").content)
+
+    assert table["mean"].to_pylist() == [row["mean"] for row in rows]
+    assert table["status"].to_pylist() == [row["status"] for row in rows]
+    assert coverage.ranges["NDVI"].values == [row["mean"] for row in rows[::-1]]
+    assert coverage.domain.axes.x.values == [pytest.approx(lon)]
+
+
+def test_the_curve_stands_beside_the_observations(archive):
+    raw = archive.point(archive.UPPER, 100, 60, mask="none")
+    both = archive.point(archive.UPPER, 100, 60, mask="none", smooth="savgol")
+
+    assert [row for row in both if row["status"] != "smoothed"] == raw
+    assert len([row for row in both if row["status"] == "smoothed"]) > 200
+
+
 @pytest.mark.parametrize(
     ("path", "told_words"),
     [
         ("sentinel-2-indices/timeseries/point/105,12.json?index=NDVX", "choose from NDVI"),
         ("sentinel-2-indices/timeseries/point/105,95", "no longitude and latitude"),
         ("sentinel-2-indices/timeseries/point/105", "no place"),
-        ("sentinel-2-indices/timeseries/point/105,12.parquet", "not yet available: choose from json, csv"),
+        ("sentinel-2-indices/timeseries/point/105,12.xls", "unknown: choose from json, csv"),
+        ("sentinel-2-indices/timeseries/point/105,12.csv?step=fortnight", "dekad, isoweek, epiweek"),
         ("sentinel-2-indices/timeseries/point/105,12?f=xml", "unknown: choose from json, csv"),
         ("landsat/timeseries/point/105,12", "choose from sentinel-2-indices"),
         ("sentinel-2-indices/timeseries/point/105,12?filter=nope(1)", ""),
