@@ -125,6 +125,7 @@ def _add_middleware(app: FastAPI, tiler: TilerSettings) -> None:
             "X-Unreadable-Items",
             "X-Nearest-Tile",
             "X-Unindexed-Images",
+            "X-Upload-Report",
             "Content-Disposition",
         ],
     )

@@ -13,14 +13,16 @@ from fastapi.responses import Response, StreamingResponse
 from starlette.datastructures import URL
 from titiler.core.factory import BaseFactory, FactoryExtension
 
+from tiler.bodies import UNNAMED, read_files
 from tiler.series.engine import Engine, Plan, Stopwatch
-from tiler.series.errors import SeriesRequestError, SeriesTooLargeError
+from tiler.series.errors import SeriesRequestError
 from tiler.series.features import Feature, parse_features, point
 from tiler.series.formats import FORMATS, Format, choose_format, file_name
 from tiler.series.lines import can_stream, stream
 from tiler.series.refine import refine
 from tiler.series.request import COLLECTIONS, PARAMETERS, SeriesRequest, parse_request
 from tiler.series.rows import Series
+from tiler.series.uploads import UploadLimits, read_upload
 from tiler.settings import TilerSettings
 
 _PLACE = re.compile(
@@ -71,37 +73,43 @@ def point_series(
 
 
 async def statistics(request: Request, collection_id: Collection) -> Response:
-    """Series of the features of a GeoJSON body."""
+    """Series of the features of a GeoJSON body, or of an uploaded file."""
     return await statistics_as(request, collection_id, None)
 
 
 async def statistics_as(request: Request, collection_id: Collection, suffix: str | None) -> Response:
-    """Series of the features of a GeoJSON body, in the format that the suffix names."""
+    """Series of the features of a GeoJSON body or an uploaded file, in the format that the suffix names."""
     tiler: TilerSettings = request.app.state.tiler
-    body = await _body(request, tiler.max_body_bytes)
-    return await run_in_threadpool(_of_body, request, collection_id, suffix, body)
+    files = await read_files(request, tiler.max_body_bytes)
+    return await run_in_threadpool(_of_files, request, collection_id, suffix, files)
 
 
-def _of_body(request: Request, collection: str, suffix: str | None, body: bytes) -> Response:
-    tiler: TilerSettings = request.app.state.tiler
-    try:
-        document = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise SeriesRequestError(f"the body is no JSON: {str(error)[:200]}") from error
-    features = parse_features(document, max_features=tiler.max_features, max_vertices=tiler.max_vertices)
-    return _answer(request, collection, suffix, features)
+def _of_files(request: Request, collection: str, suffix: str | None, files: Mapping[str, bytes]) -> Response:
+    features, report = _places(files, request.app.state.tiler)
+    return _answer(request, collection, suffix, features, report)
 
 
-async def _body(request: Request, limit: int) -> bytes:
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > limit:
-            raise SeriesTooLargeError(f"the body is over {limit} bytes: send fewer features or simpler outlines")
-    return bytes(body)
+def _places(files: Mapping[str, bytes], tiler: TilerSettings) -> tuple[Sequence[Feature], Mapping[str, Any] | None]:
+    """GeoJSON of this request is taken as it is or refused; files that users have are repaired, with a report."""
+    body = files.get(UNNAMED, b"")
+    if body.lstrip()[:1] in (b"", b"{", b"[") and set(files) == {UNNAMED}:
+        try:
+            document = json.loads(body)
+        except (ValueError, RecursionError) as error:
+            raise SeriesRequestError(f"the body is no JSON: {str(error)[:200]}") from error
+        if not (isinstance(document, dict) and "crs" in document):
+            found = parse_features(document, max_features=tiler.max_features, max_vertices=tiler.max_vertices)
+            return found, None
+    return read_upload(files, UploadLimits(features=tiler.max_features, vertices=tiler.max_vertices))
 
 
-def _answer(request: Request, collection: str, suffix: str | None, features: Sequence[Feature]) -> Response:
+def _answer(
+    request: Request,
+    collection: str,
+    suffix: str | None,
+    features: Sequence[Feature],
+    report: Mapping[str, Any] | None = None,
+) -> Response:
     engine: Engine = request.app.state.series
     tiler: TilerSettings = request.app.state.tiler
     watch = Stopwatch()
@@ -111,12 +119,12 @@ def _answer(request: Request, collection: str, suffix: str | None, features: Seq
     plan = engine.plan(asked, features)
     watch.lap("acquisitions")
     tag = f'"{plan.digest}-{wanted.name}"'
-    headers = _headers(asked, wanted, plan, tag, tiler)
+    headers = _headers(asked, wanted, plan, tag, tiler) | _reported(report)
     if tag in re.split(r"\s*,\s*", request.headers.get("if-none-match", "").replace("W/", "")):
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
     if wanted.name == "ndjson" and can_stream(plan.request):
-        return _stream(engine, plan, wanted, headers)
-    series = refine(engine.run(plan), features)
+        return _stream(engine, plan, wanted, headers, report)
+    series = refine(engine.run(plan), features, report)
     watch.lap("read")
     content = wanted.encode(series, _links(request, wanted))
     watch.lap("format")
@@ -127,7 +135,9 @@ def _answer(request: Request, collection: str, suffix: str | None, features: Seq
     )
 
 
-def _stream(engine: Engine, plan: Plan, wanted: Format, headers: Mapping[str, str]) -> Response:
+def _stream(
+    engine: Engine, plan: Plan, wanted: Format, headers: Mapping[str, str], report: Mapping[str, Any] | None
+) -> Response:
     """Rows as they are read. What cannot be read shows only at the end: such an answer is never kept."""
     frame = Series(
         request=plan.request,
@@ -135,6 +145,7 @@ def _stream(engine: Engine, plan: Plan, wanted: Format, headers: Mapping[str, st
         attributes={feature.id: feature.attributes for feature in plan.features},
         acquisitions=len(plan.acquisitions),
         nearest=plan.nearest,
+        report=report,
     )
     kept = {name: value for name, value in headers.items() if name != "ETag"} | {"Cache-Control": "no-store"}
     return StreamingResponse(stream(frame, engine.stream(plan)), media_type=wanted.media_type, headers=kept)
@@ -157,6 +168,15 @@ def _headers(asked: SeriesRequest, wanted: Format, plan: Plan, tag: str, tiler: 
     if plan.nearest is not None:
         headers["X-Nearest-Tile"] = plan.nearest.tile
     return headers
+
+
+def _reported(report: Mapping[str, Any] | None) -> dict[str, str]:
+    """What became of an upload, for formats that have no place to say it."""
+    if report is None:
+        return {}
+    repaired = sum(any("repaired" in done for done in one["done"]) for one in report["features"])
+    told = f"{len(report['features'])} features of {report['format']}, {repaired} repaired"
+    return {"X-Upload-Report": f"{told}, {len(report['left_out'])} left out"}
 
 
 def _unless_complete(series: Series) -> dict[str, str]:

@@ -3,9 +3,11 @@
 import csv
 import io
 import json
+import zipfile
 
 import numpy as np
 import pyarrow.parquet as pq
+import pyogrio
 import pytest
 import rasterio
 import shapely
@@ -390,6 +392,72 @@ def test_a_bad_request_is_a_problem_that_says_what_to_do(archive, path, told_wor
     assert problem["code"] == "InvalidParameterValue"
     assert told_words in problem["detail"]
     assert problem["detail"] == problem["description"]
+
+
+def zipped_shapefile(folder, geometry, epsg):
+    pyogrio.raw.write(
+        folder / "fields.shp", np.array([geometry.wkb], dtype=object), [np.array(["rice"], dtype=object)], ["crop"],
+        geometry_type="Polygon", crs=f"EPSG:{epsg}", driver="ESRI Shapefile",
+    )  # fmt: skip
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w") as file:
+        for part in folder.iterdir():
+            file.write(part, part.name)
+    return target.getvalue()
+
+
+@pytest.mark.parametrize("form", [True, False])
+def test_an_uploaded_shapefile_is_the_same_field_with_its_attributes(archive, tmp_path, form):
+    geometry, projected = field(archive, archive.UPPER, 100, 60)
+    content = zipped_shapefile(tmp_path, projected, 32648)
+    path = "/collections/sentinel-2-indices/timeseries/statistics"
+    sent = {"files": {"file": ("fields.zip", content, "application/zip")}} if form else {"content": content}
+    answer = archive.client.post(path, **sent)
+    document = answer.json()
+    drawn = archive.polygon(geometry)
+
+    assert document["data"]["mean"] == pytest.approx([row["mean"] for row in drawn], abs=1e-5)
+    assert set(document["data"]["crop"]) == {"rice"}
+    assert document["report"]["features"] == [{"feature_id": "0", "done": ["reprojected from EPSG:32648"]}]
+    assert answer.headers["x-upload-report"] == "1 features of shapefile, 0 repaired, 0 left out"
+    lines = archive.client.post(f"{path}.ndjson", **sent).text.splitlines()
+    assert json.loads(lines[-1])["report"] == document["report"]
+
+
+def test_a_table_of_points_is_uploaded(archive):
+    lon, lat = archive.place(archive.UPPER, 100, 60)
+    path = "/collections/sentinel-2-indices/timeseries/statistics.csv"
+    answer = archive.client.post(
+        path, content=f"village;x;y\nA;{lon!r};{lat!r}\n".encode(), params={"datetime": "2025-01-05"}
+    )
+    ((header), row) = csv.reader(io.StringIO(answer.text, newline=""))
+    (point,) = archive.point(archive.UPPER, 100, 60, datetime="2025-01-05")
+
+    assert dict(zip(header, row, strict=True))["village"] == "A"
+    assert dict(zip(header, row, strict=True))["status"] == point["status"]
+
+
+@pytest.mark.parametrize(
+    ("sent", "status", "told_words"),
+    [
+        ({"content": b"%PDF-1.4"}, 400, "GeoPackage, KML, KMZ, GPX or CSV"),
+        ({"content": b"lon,lat\n" + b"105,12\n" * 10_000}, 413, "10000 features: at most 500"),
+        (
+            {"files": {"a": ("a.csv", b"lon,lat\n105,12\n"), "b": ("b.csv", b"lon,lat\n105,12\n")}},
+            400,
+            "several layers",
+        ),
+        ({"data": {"a": "b"}, "files": {}}, 400, ""),
+        ({"files": {"a": ("", b"x")}}, 400, ""),
+        ({"content": b"--x", "headers": {"content-type": "multipart/form-data"}}, 400, "malformed"),
+        ({"content": b"--x", "headers": {"content-type": "multipart/form-data; boundary=y"}}, 400, ""),
+    ],
+)
+def test_a_bad_upload_is_refused(archive, sent, status, told_words):
+    answer = archive.client.post("/collections/sentinel-2-indices/timeseries/statistics", **sent)
+
+    assert answer.status_code == status, answer.text
+    assert told_words in answer.json()["detail"]
 
 
 @pytest.mark.parametrize(
