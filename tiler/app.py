@@ -25,6 +25,7 @@ from titiler.pgstac.factory import MosaicTilerFactory, add_search_list_route, ad
 from stac.settings import Settings
 from tiler import health
 from tiler.dependencies import MosaicParams, collection_path, item_path, object_path
+from tiler.edr import EdrExtension
 from tiler.errors import add_error_handlers
 from tiler.extension import SeriesExtension
 from tiler.masking import MaskParams
@@ -171,7 +172,7 @@ def _add_mosaics(app: FastAPI) -> None:
         tags=["Searches"],
     )
     prefix = "/collections/{collection_id}"
-    collections = _mosaic(prefix, collection_path, [SeriesExtension()])
+    collections = _mosaic(prefix, collection_path, [SeriesExtension(), EdrExtension()])
     app.include_router(collections.router, tags=["Collections"], prefix=prefix)
 
 

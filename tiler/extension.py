@@ -33,10 +33,6 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
     304: {"description": "Not modified"},
     413: {"description": "Over a limit: the answer gives the numbers and what to change"},
 }
-_QUERY = [
-    {"name": name, "in": "query", "required": False, "schema": {"type": "string"}} for name in PARAMETERS
-]  # parsed in tiler.series.request, so that every client of the engine has the same rules
-
 Collection = Annotated[str, Path(description=f"one of {', '.join(COLLECTIONS)}")]
 
 
@@ -46,17 +42,23 @@ class SeriesExtension(FactoryExtension):
 
     def register(self, factory: BaseFactory) -> None:
         """Add the routes to the factory's router."""
-        options: dict[str, Any] = {
-            "response_class": Response,
-            "responses": _RESPONSES,
-            "tags": ["Time series"],
-            "openapi_extra": {"parameters": _QUERY},
-        }
+        options = route_options(PARAMETERS, "Time series")
         factory.router.add_api_route("/timeseries/point/{place}", point_series, methods=["GET"], **options)
         factory.router.add_api_route("/timeseries/statistics", statistics, methods=["POST"], **options)
         factory.router.add_api_route(
             "/timeseries/statistics.{suffix}", statistics_as, methods=["POST"], name="statistics_as", **options
         )
+
+
+def route_options(names: Sequence[str], tag: str) -> dict[str, Any]:
+    """What the documentation says of a route; `names` are parsed in the engine, so that all its clients have one rule."""
+    query = [{"name": name, "in": "query", "required": False, "schema": {"type": "string"}} for name in names]
+    return {
+        "response_class": Response,
+        "responses": _RESPONSES,
+        "tags": [tag],
+        "openapi_extra": {"parameters": query},
+    }
 
 
 def point_series(
@@ -69,7 +71,7 @@ def point_series(
     if match is None:
         raise SeriesRequestError(f"{place[:100]!r} is no place: write longitude,latitude in degrees, as 104.9,11.5")
     feature = point(float(match["lon"]), float(match["lat"]))
-    return _answer(request, collection_id, match["suffix"], [feature])
+    return answer(request, collection_id, match["suffix"], [feature])
 
 
 async def statistics(request: Request, collection_id: Collection) -> Response:
@@ -86,7 +88,7 @@ async def statistics_as(request: Request, collection_id: Collection, suffix: str
 
 def _of_files(request: Request, collection: str, suffix: str | None, files: Mapping[str, bytes]) -> Response:
     features, report = _places(files, request.app.state.tiler)
-    return _answer(request, collection, suffix, features, report)
+    return answer(request, collection, suffix, features, report)
 
 
 def _places(files: Mapping[str, bytes], tiler: TilerSettings) -> tuple[Sequence[Feature], Mapping[str, Any] | None]:
@@ -103,18 +105,22 @@ def _places(files: Mapping[str, bytes], tiler: TilerSettings) -> tuple[Sequence[
     return read_upload(files, UploadLimits(features=tiler.max_features, vertices=tiler.max_vertices))
 
 
-def _answer(
+def answer(
     request: Request,
     collection: str,
     suffix: str | None,
     features: Sequence[Feature],
     report: Mapping[str, Any] | None = None,
+    *,
+    parameters: Mapping[str, str] | None = None,
+    default: str = "json",
 ) -> Response:
+    """The series of `features` in the format asked for, by the request's own parameters or those given instead."""
     engine: Engine = request.app.state.series
     tiler: TilerSettings = request.app.state.tiler
     watch = Stopwatch()
-    parameters = _parameters(request)
-    wanted = choose_format(suffix, parameters.get("f"), request.headers.get("accept", ""))
+    parameters = parameters_of(request) if parameters is None else parameters
+    wanted = choose_format(suffix, parameters.get("f"), request.headers.get("accept", ""), default)
     asked = parse_request(collection, parameters, default_mask=tiler.default_mask)
     plan = engine.plan(asked, features)
     watch.lap("acquisitions")
@@ -151,7 +157,7 @@ def _stream(
     return StreamingResponse(stream(frame, engine.stream(plan)), media_type=wanted.media_type, headers=kept)
 
 
-def _parameters(request: Request) -> Mapping[str, str]:
+def parameters_of(request: Request) -> Mapping[str, str]:
     """The query's parameters; one given several times is a list."""
     query = request.query_params
     return {name: ",".join(query.getlist(name)) for name in query}

@@ -394,6 +394,57 @@ def test_a_bad_request_is_a_problem_that_says_what_to_do(archive, path, told_wor
     assert problem["detail"] == problem["description"]
 
 
+def test_an_edr_position_is_the_same_series_as_coverage(archive):
+    lon, lat = archive.place(archive.UPPER, 100, 60)
+    query = {"coords": f"POINT({lon!r} {lat!r})", "parameter-name": "NDVI,EVI", "datetime": "2025-01-01/2025-12-31"}
+    path = "/collections/sentinel-2-indices/position"
+    coverage = Coverage.model_validate_json(archive.client.get(path, params=query).content)
+    rows = archive.point(archive.UPPER, 100, 60, index="NDVI", datetime="2025-01-01/2025-12-31", order="oldest")
+    table = archive.client.get(path, params={**query, "f": "csv"}).text
+
+    assert coverage.domain.domainType.value == "PointSeries"
+    assert coverage.ranges["NDVI"].values == [row["mean"] for row in rows]
+    assert "EVI" in coverage.parameters.root
+    assert len(table.splitlines()) == 1 + 2 * len(rows)
+    bands = archive.client.get("/collections/sentinel-2-l2a/position", params={**query, "parameter-name": "B04"})
+    assert next(iter(bands.json()["parameters"])) == "B04"
+
+
+def test_an_edr_area_is_the_same_series_as_a_posted_polygon(archive):
+    geometry, _ = field(archive, archive.UPPER, 100, 60)
+    answer = archive.client.get("/collections/sentinel-2-indices/area", params={"coords": shape(geometry).wkt})
+    coverage = Coverage.model_validate_json(answer.content)
+
+    assert answer.headers["content-type"] == "application/prs.coverage+json"
+    assert coverage.domain.domainType.value == "PolygonSeries"
+    assert coverage.ranges["NDVI"].values == [
+        pytest.approx(row["mean"], abs=1e-5) for row in archive.polygon(geometry, order="oldest")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("path", "told_words"),
+    [
+        ("position", "write POINT(105.5 11.3)"),
+        ("position?coords=POINT(105", "is no WKT"),
+        ("position?coords=POINT EMPTY", "must be Point or MultiPoint"),
+        ("position?coords=POLYGON((0 0,1 1,1 0,0 0))", "must be Point or MultiPoint"),
+        ("position?coords=POINT(105 95)", "no longitude and latitude"),
+        ("position?coords=POINT(nan nan)", ""),
+        ("position?coords=POINT(105 12)&crs=EPSG:3857", "choose from CRS84"),
+        ("position?coords=POINT(105 12)&parameter-name=NDVX", "choose from NDVI"),
+        ("position?coords=POINT(105 12)&index=NDVI&z=5", "unknown parameter 'z'"),
+        ("position?coords=POINT(105 12)&f=netcdf", "choose from json, csv"),
+        ("area?coords=LINESTRING(0 0,1 1)", "must be Polygon"),
+    ],
+)
+def test_a_bad_edr_query_says_what_to_do(archive, path, told_words):
+    answer = archive.client.get(f"/collections/sentinel-2-indices/{path}")
+
+    assert answer.status_code == 400, answer.text
+    assert told_words in answer.json()["detail"]
+
+
 def zipped_shapefile(folder, geometry, epsg):
     pyogrio.raw.write(
         folder / "fields.shp", np.array([geometry.wkb], dtype=object), [np.array(["rice"], dtype=object)], ["crop"],
