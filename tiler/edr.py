@@ -16,7 +16,6 @@ from tiler.extension import Collection, answer, parameters_of, route_options
 from tiler.series.errors import SeriesRequestError
 from tiler.series.features import parse_features
 from tiler.series.request import INDICES_COLLECTION, PARAMETERS
-from tiler.settings import TilerSettings
 
 _OWN = ("coords", "parameter-name", "crs")
 _CRS = ("CRS84", "OGC:CRS84", "http://www.opengis.net/def/crs/OGC/1.3/CRS84")
@@ -51,9 +50,8 @@ def _query(request: Request, collection: str, kind: str) -> Response:
     coords, names, crs = (given.pop(name, "") for name in _OWN)
     if crs and crs not in _CRS:
         raise SeriesRequestError(f"crs={crs[:80]!r} is not served: choose from {', '.join(_CRS)}")
-    tiler: TilerSettings = request.app.state.tiler
     document = {"type": "Feature", "id": "0", "geometry": _geometry(coords, kind), "properties": {}}
-    features = parse_features(document, max_features=1, max_vertices=tiler.max_vertices)
+    features = parse_features(document, max_features=1, max_vertices=request.app.state.tiler.max_vertices)
     return answer(request, collection, None, features, parameters=given | _chosen(names, collection), default="covjson")
 
 

@@ -51,7 +51,7 @@ class SeriesExtension(FactoryExtension):
 
 
 def route_options(names: Sequence[str], tag: str) -> dict[str, Any]:
-    """What the documentation says of a route; `names` are parsed in the engine, so that all its clients have one rule."""
+    """What the documentation says of a route; `names` are parsed in the engine: all its clients have one rule."""
     query = [{"name": name, "in": "query", "required": False, "schema": {"type": "string"}} for name in names]
     return {
         "response_class": Response,
