@@ -25,6 +25,7 @@ from titiler.pgstac.factory import MosaicTilerFactory, add_search_list_route, ad
 from stac.settings import Settings
 from tiler import health
 from tiler.dependencies import MosaicParams, collection_path, item_path, object_path
+from tiler.edr import EdrExtension
 from tiler.errors import add_error_handlers
 from tiler.extension import SeriesExtension
 from tiler.masking import MaskParams
@@ -37,6 +38,7 @@ from tiler.settings import TilerSettings
 
 _STATIC = Path(__file__).parent / "static"
 _IMAGES = {"image/jpeg", "image/jpg", "image/png", "image/jp2", "image/webp", "image/tiff", "application/x-binary"}
+_PARQUET = "application/vnd.apache.parquet"
 
 
 def create_app(settings: Settings | None = None, tiler: TilerSettings | None = None) -> FastAPI:
@@ -112,7 +114,7 @@ def use_store(settings: Settings) -> None:
 def _add_middleware(app: FastAPI, tiler: TilerSettings) -> None:
     app.add_middleware(NoViewers)
     app.add_middleware(CacheHeaders, mosaic_seconds=tiler.cache_seconds)
-    app.add_middleware(CompressionMiddleware, exclude_mediatype=_IMAGES)
+    app.add_middleware(CompressionMiddleware, exclude_mediatype=_IMAGES | {_PARQUET})
     app.add_middleware(
         CORSMiddleware,
         allow_origins=["*"],
@@ -124,6 +126,7 @@ def _add_middleware(app: FastAPI, tiler: TilerSettings) -> None:
             "X-Unreadable-Items",
             "X-Nearest-Tile",
             "X-Unindexed-Images",
+            "X-Upload-Report",
             "Content-Disposition",
         ],
     )
@@ -169,7 +172,7 @@ def _add_mosaics(app: FastAPI) -> None:
         tags=["Searches"],
     )
     prefix = "/collections/{collection_id}"
-    collections = _mosaic(prefix, collection_path, [SeriesExtension()])
+    collections = _mosaic(prefix, collection_path, [SeriesExtension(), EdrExtension()])
     app.include_router(collections.router, tags=["Collections"], prefix=prefix)
 
 

@@ -10,16 +10,21 @@ from typing import Annotated, Any
 from attrs import define
 from fastapi import Path, Request
 from fastapi.concurrency import run_in_threadpool
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import JSONResponse, Response, StreamingResponse
+from starlette.datastructures import URL
 from titiler.core.factory import BaseFactory, FactoryExtension
 
+from tiler.bodies import UNNAMED, read_files
 from tiler.series.engine import Engine, Plan, Stopwatch
-from tiler.series.errors import SeriesRequestError, SeriesTooLargeError
+from tiler.series.errors import SeriesRequestError
 from tiler.series.features import Feature, parse_features, point
 from tiler.series.formats import FORMATS, Format, choose_format, file_name
+from tiler.series.lines import can_stream, stream
+from tiler.series.refine import refine
 from tiler.series.request import COLLECTIONS, PARAMETERS, SeriesRequest, parse_explain, parse_request
 from tiler.series.rows import Series
 from tiler.series.units import Cost
+from tiler.series.uploads import UploadLimits, read_upload
 from tiler.settings import TilerSettings
 
 _PLACE = re.compile(
@@ -30,10 +35,6 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
     304: {"description": "Not modified"},
     413: {"description": "Over a limit: the answer gives the numbers and what to change"},
 }
-_QUERY = [
-    {"name": name, "in": "query", "required": False, "schema": {"type": "string"}} for name in PARAMETERS
-]  # parsed in tiler.series.request, so that every client of the engine has the same rules
-
 Collection = Annotated[str, Path(description=f"one of {', '.join(COLLECTIONS)}")]
 
 
@@ -43,17 +44,23 @@ class SeriesExtension(FactoryExtension):
 
     def register(self, factory: BaseFactory) -> None:
         """Add the routes to the factory's router."""
-        options: dict[str, Any] = {
-            "response_class": Response,
-            "responses": _RESPONSES,
-            "tags": ["Time series"],
-            "openapi_extra": {"parameters": _QUERY},
-        }
+        options = route_options(PARAMETERS, "Time series")
         factory.router.add_api_route("/timeseries/point/{place}", point_series, methods=["GET"], **options)
         factory.router.add_api_route("/timeseries/statistics", statistics, methods=["POST"], **options)
         factory.router.add_api_route(
             "/timeseries/statistics.{suffix}", statistics_as, methods=["POST"], name="statistics_as", **options
         )
+
+
+def route_options(names: Sequence[str], tag: str) -> dict[str, Any]:
+    """What the documentation says of a route; `names` are parsed in the engine: all its clients have one rule."""
+    query = [{"name": name, "in": "query", "required": False, "schema": {"type": "string"}} for name in names]
+    return {
+        "response_class": Response,
+        "responses": _RESPONSES,
+        "tags": [tag],
+        "openapi_extra": {"parameters": query},
+    }
 
 
 def point_series(
@@ -66,58 +73,70 @@ def point_series(
     if match is None:
         raise SeriesRequestError(f"{place[:100]!r} is no place: write longitude,latitude in degrees, as 104.9,11.5")
     feature = point(float(match["lon"]), float(match["lat"]))
-    return _answer(request, collection_id, match["suffix"], [feature])
+    return answer(request, collection_id, match["suffix"], [feature])
 
 
 async def statistics(request: Request, collection_id: Collection) -> Response:
-    """Series of the features of a GeoJSON body."""
+    """Series of the features of a GeoJSON body, or of an uploaded file."""
     return await statistics_as(request, collection_id, None)
 
 
 async def statistics_as(request: Request, collection_id: Collection, suffix: str | None) -> Response:
-    """Series of the features of a GeoJSON body, in the format that the suffix names."""
+    """Series of the features of a GeoJSON body or an uploaded file, in the format that the suffix names."""
     tiler: TilerSettings = request.app.state.tiler
-    body = await _body(request, tiler.max_body_bytes)
-    return await run_in_threadpool(_of_body, request, collection_id, suffix, body)
+    files = await read_files(request, tiler.max_body_bytes)
+    return await run_in_threadpool(_of_files, request, collection_id, suffix, files)
 
 
-def _of_body(request: Request, collection: str, suffix: str | None, body: bytes) -> Response:
-    tiler: TilerSettings = request.app.state.tiler
-    try:
-        document = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise SeriesRequestError(f"the body is no JSON: {str(error)[:200]}") from error
-    features = parse_features(document, max_features=tiler.max_features, max_vertices=tiler.max_vertices)
-    return _answer(request, collection, suffix, features)
+def _of_files(request: Request, collection: str, suffix: str | None, files: Mapping[str, bytes]) -> Response:
+    features, report = _places(files, request.app.state.tiler)
+    return answer(request, collection, suffix, features, report)
 
 
-async def _body(request: Request, limit: int) -> bytes:
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > limit:
-            raise SeriesTooLargeError(f"the body is over {limit} bytes: send fewer features or simpler outlines")
-    return bytes(body)
+def _places(files: Mapping[str, bytes], tiler: TilerSettings) -> tuple[Sequence[Feature], Mapping[str, Any] | None]:
+    """GeoJSON of this request is taken as it is or refused; files that users have are repaired, with a report."""
+    body = files.get(UNNAMED, b"")
+    if body.lstrip()[:1] in (b"", b"{", b"[") and set(files) == {UNNAMED}:
+        try:
+            document = json.loads(body)
+        except (ValueError, RecursionError) as error:
+            raise SeriesRequestError(f"the body is no JSON: {str(error)[:200]}") from error
+        if not (isinstance(document, dict) and "crs" in document):
+            found = parse_features(document, max_features=tiler.max_features, max_vertices=tiler.max_vertices)
+            return found, None
+    return read_upload(files, UploadLimits(features=tiler.max_features, vertices=tiler.max_vertices))
 
 
-def _answer(request: Request, collection: str, suffix: str | None, features: Sequence[Feature]) -> Response:
+def answer(
+    request: Request,
+    collection: str,
+    suffix: str | None,
+    features: Sequence[Feature],
+    report: Mapping[str, Any] | None = None,
+    *,
+    parameters: Mapping[str, str] | None = None,
+    default: str = "json",
+) -> Response:
+    """The series of `features` in the format asked for, by the request's own parameters or those given instead."""
     engine: Engine = request.app.state.series
     tiler: TilerSettings = request.app.state.tiler
     watch = Stopwatch()
-    parameters = _parameters(request)
-    wanted = choose_format(suffix, parameters.get("f"), request.headers.get("accept", ""))
+    parameters = parameters_of(request) if parameters is None else parameters
+    wanted = choose_format(suffix, parameters.get("f"), request.headers.get("accept", ""), default)
     asked = parse_request(collection, parameters, default_mask=tiler.default_mask)
     plan = engine.plan(asked, features)
     watch.lap("acquisitions")
     if parse_explain(parameters):
         return JSONResponse(_told(engine.explain(plan), asked, plan), headers={"Server-Timing": watch.header})
     tag = f'"{plan.digest}-{wanted.name}"'
-    headers = _headers(asked, wanted, plan, tag, tiler)
+    headers = _headers(asked, wanted, plan, tag, tiler) | _reported(report)
     if tag in re.split(r"\s*,\s*", request.headers.get("if-none-match", "").replace("W/", "")):
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
-    series = engine.run(plan)
+    if wanted.name == "ndjson" and can_stream(plan.request):
+        return _stream(engine, plan, wanted, headers, report)
+    series = refine(engine.run(plan), features, report)
     watch.lap("read")
-    content = wanted.encode(series, _links(request))
+    content = wanted.encode(series, _links(request, wanted))
     watch.lap("format")
     return Response(
         content,
@@ -126,7 +145,23 @@ def _answer(request: Request, collection: str, suffix: str | None, features: Seq
     )
 
 
-def _parameters(request: Request) -> Mapping[str, str]:
+def _stream(
+    engine: Engine, plan: Plan, wanted: Format, headers: Mapping[str, str], report: Mapping[str, Any] | None
+) -> Response:
+    """Rows as they are read. What cannot be read shows only at the end: such an answer is never kept."""
+    frame = Series(
+        request=plan.request,
+        rows=(),
+        attributes={feature.id: feature.attributes for feature in plan.features},
+        acquisitions=len(plan.acquisitions),
+        nearest=plan.nearest,
+        report=report,
+    )
+    kept = {name: value for name, value in headers.items() if name != "ETag"} | {"Cache-Control": "no-store"}
+    return StreamingResponse(stream(frame, engine.stream(plan)), media_type=wanted.media_type, headers=kept)
+
+
+def parameters_of(request: Request) -> Mapping[str, str]:
     """The query's parameters; one given several times is a list."""
     query = request.query_params
     return {name: ",".join(query.getlist(name)) for name in query}
@@ -143,6 +178,15 @@ def _headers(asked: SeriesRequest, wanted: Format, plan: Plan, tag: str, tiler: 
     if plan.nearest is not None:
         headers["X-Nearest-Tile"] = plan.nearest.tile
     return headers
+
+
+def _reported(report: Mapping[str, Any] | None) -> dict[str, str]:
+    """What became of an upload, for formats that have no place to say it."""
+    if report is None:
+        return {}
+    repaired = sum(any("repaired" in done for done in one["done"]) for one in report["features"])
+    told = f"{len(report['features'])} features of {report['format']}, {repaired} repaired"
+    return {"X-Upload-Report": f"{told}, {len(report['left_out'])} left out"}
 
 
 def _unless_complete(series: Series) -> dict[str, str]:
@@ -166,10 +210,20 @@ def _unindexed(series: Series) -> dict[str, str]:
     return {"X-Unindexed-Images": str(series.unindexed)} if series.unindexed else {}
 
 
-def _links(request: Request) -> list[dict[str, str]]:
-    links = [{"rel": "self", "type": "application/json", "href": str(request.url)}]
-    if request.method == "GET":
-        path = request.url.path.removesuffix(".json")
-        csv = request.url.replace(path=f"{path}.csv").remove_query_params("f")
-        links.append({"rel": "alternate", "type": FORMATS["csv"].media_type, "href": str(csv)})
-    return links
+def _links(request: Request, wanted: Format) -> list[dict[str, str]]:
+    """This answer, and the same in the other formats."""
+    links = [{"rel": "self", "type": wanted.media_type, "href": str(request.url)}]
+    if request.method != "GET":
+        return links
+    others = [one for one in FORMATS.values() if one is not wanted]
+    return links + [
+        {"rel": "alternate", "type": one.media_type, "href": str(request.url.include_query_params(f=one.name))}
+        if "/timeseries/" not in request.url.path
+        else {"rel": "alternate", "type": one.media_type, "href": _with_suffix(request.url, one.name)}
+        for one in others
+    ]
+
+
+def _with_suffix(url: URL, name: str) -> str:
+    path = re.sub(rf"\.({'|'.join(FORMATS)})$", "", url.path)
+    return str(url.replace(path=f"{path}.{name}").remove_query_params("f"))

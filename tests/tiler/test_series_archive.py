@@ -2,12 +2,17 @@
 
 import csv
 import io
+import json
 import struct
+import zipfile
 
 import numpy as np
+import pyarrow.parquet as pq
+import pyogrio
 import pytest
 import rasterio
 import shapely
+from covjson_pydantic.coverage import Coverage
 from exactextract import exact_extract
 from exactextract.raster import NumPyRasterSource
 from pyproj import Transformer
@@ -294,13 +299,89 @@ def test_filters_choose_acquisitions(archive):
     ]
 
 
+def test_a_step_is_a_row_with_the_mean_of_its_acquisitions(archive):
+    geometry, _ = field(archive, archive.UPPER, 100, 60)
+    raw = archive.polygon(geometry, datetime="2025-01-01/2025-04-30")
+    months = archive.polygon(geometry, datetime="2025-01-01/2025-04-30", step="P1M", order="oldest")
+    (year,) = archive.polygon(geometry, datetime="2025-01-01/2025-04-30", step="P1Y")
+    valid = [row["valid"] for row in raw]
+
+    assert [row["period"] for row in months] == ["2025-01", "2025-02", "2025-03", "2025-04"]
+    assert [row["status"] for row in months] == ["ok", "ok", "masked", "empty"]
+    assert [row["mean"] for row in months] == [raw[2]["mean"], raw[1]["mean"], None, None]
+    means = [row["mean"] or 0 for row in raw]
+    assert year["mean"] == pytest.approx(np.average(means, weights=valid), abs=1e-6)
+    assert (year["acquisitions"], year["clear"]) == (3, 2)
+    assert year["count"] == pytest.approx(sum(row["count"] for row in raw), abs=1e-4)
+
+
+def test_lines_are_the_rows_of_the_table_newest_first_and_never_kept(archive):
+    lon, lat = archive.place(archive.UPPER, 100, 60)
+    path = f"/collections/sentinel-2-indices/timeseries/point/{lon},{lat}.ndjson"
+    with archive.client.stream("GET", path, params={"index": "NDVI,EVI"}) as answer:
+        lines = [json.loads(line) for line in answer.iter_lines()]
+    rows = archive.rows("GET", path.removesuffix(".ndjson"), index="NDVI,EVI")
+
+    assert answer.headers["content-type"] == "application/x-ndjson"
+    assert answer.headers["cache-control"] == "no-store"
+    assert "etag" not in answer.headers
+    assert lines[:-1] == rows
+    assert (lines[-1]["type"], lines[-1]["acquisitions"], lines[-1]["rows"]) == ("summary", 4, 8)
+
+
+@pytest.mark.parametrize(
+    ("name", "media_type"),
+    [
+        ("ndjson", "application/x-ndjson"),
+        ("parquet", "application/vnd.apache.parquet"),
+        ("geojson", "application/geo+json"),
+        ("covjson", "application/prs.coverage+json"),
+    ],
+)
+def test_a_format_is_had_by_suffix_f_and_accept_and_linked(archive, name, media_type):
+    lon, lat = archive.place(archive.UPPER, 100, 60)
+    path = f"/collections/sentinel-2-indices/timeseries/point/{lon},{lat}"
+    answers = [
+        archive.client.get(f"{path}.{name}"),
+        archive.client.get(path, params={"f": name}),
+        archive.client.get(path, headers={"Accept": media_type}),
+    ]
+    links = {link["type"]: link["href"] for link in archive.client.get(path).json()["links"]}
+
+    assert {answer.status_code for answer in answers} == {200}
+    assert {answer.headers["content-type"].split(";")[0] for answer in answers} == {media_type}
+    assert links[media_type].endswith(f"{path}.{name}")
+
+
+def test_parquet_and_coverage_hold_the_values_of_the_table(archive):
+    lon, lat = archive.place(archive.UPPER, 100, 60)
+    path = f"/collections/sentinel-2-indices/timeseries/point/{lon},{lat}"
+    rows = archive.rows("GET", path)
+    table = pq.read_table(io.BytesIO(archive.client.get(f"{path}.parquet").content))
+    coverage = Coverage.model_validate_json(archive.client.get(f"{path}.covjson").content)
+
+    assert table["mean"].to_pylist() == [row["mean"] for row in rows]
+    assert table["status"].to_pylist() == [row["status"] for row in rows]
+    assert coverage.ranges["NDVI"].values == [row["mean"] for row in rows[::-1]]
+    assert coverage.domain.axes.x.values == [pytest.approx(lon)]
+
+
+def test_the_curve_stands_beside_the_observations(archive):
+    raw = archive.point(archive.UPPER, 100, 60, mask="none")
+    both = archive.point(archive.UPPER, 100, 60, mask="none", smooth="savgol")
+
+    assert [row for row in both if row["status"] != "smoothed"] == raw
+    assert len([row for row in both if row["status"] == "smoothed"]) > 200
+
+
 @pytest.mark.parametrize(
     ("path", "told_words"),
     [
         ("sentinel-2-indices/timeseries/point/105,12.json?index=NDVX", "choose from NDVI"),
         ("sentinel-2-indices/timeseries/point/105,95", "no longitude and latitude"),
         ("sentinel-2-indices/timeseries/point/105", "no place"),
-        ("sentinel-2-indices/timeseries/point/105,12.parquet", "not yet available: choose from json, csv"),
+        ("sentinel-2-indices/timeseries/point/105,12.xls", "unknown: choose from json, csv"),
+        ("sentinel-2-indices/timeseries/point/105,12.csv?step=fortnight", "dekad, isoweek, epiweek"),
         ("sentinel-2-indices/timeseries/point/105,12?f=xml", "unknown: choose from json, csv"),
         ("landsat/timeseries/point/105,12", "choose from sentinel-2-indices"),
         ("sentinel-2-indices/timeseries/point/105,12?filter=nope(1)", ""),
@@ -316,6 +397,123 @@ def test_a_bad_request_is_a_problem_that_says_what_to_do(archive, path, told_wor
     assert problem["code"] == "InvalidParameterValue"
     assert told_words in problem["detail"]
     assert problem["detail"] == problem["description"]
+
+
+def test_an_edr_position_is_the_same_series_as_coverage(archive):
+    lon, lat = archive.place(archive.UPPER, 100, 60)
+    query = {"coords": f"POINT({lon!r} {lat!r})", "parameter-name": "NDVI,EVI", "datetime": "2025-01-01/2025-12-31"}
+    path = "/collections/sentinel-2-indices/position"
+    coverage = Coverage.model_validate_json(archive.client.get(path, params=query).content)
+    rows = archive.point(archive.UPPER, 100, 60, index="NDVI", datetime="2025-01-01/2025-12-31", order="oldest")
+    table = archive.client.get(path, params={**query, "f": "csv"}).text
+
+    assert coverage.domain.domainType.value == "PointSeries"
+    assert coverage.ranges["NDVI"].values == [row["mean"] for row in rows]
+    assert "EVI" in coverage.parameters.root
+    assert len(table.splitlines()) == 1 + 2 * len(rows)
+    bands = archive.client.get("/collections/sentinel-2-l2a/position", params={**query, "parameter-name": "B04"})
+    assert next(iter(bands.json()["parameters"])) == "B04"
+
+
+def test_an_edr_area_is_the_same_series_as_a_posted_polygon(archive):
+    geometry, _ = field(archive, archive.UPPER, 100, 60)
+    answer = archive.client.get("/collections/sentinel-2-indices/area", params={"coords": shape(geometry).wkt})
+    coverage = Coverage.model_validate_json(answer.content)
+
+    assert answer.headers["content-type"] == "application/prs.coverage+json"
+    assert coverage.domain.domainType.value == "PolygonSeries"
+    assert coverage.ranges["NDVI"].values == [
+        pytest.approx(row["mean"], abs=1e-5) for row in archive.polygon(geometry, order="oldest")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("path", "told_words"),
+    [
+        ("position", "write POINT(105.5 11.3)"),
+        ("position?coords=POINT(105", "is no WKT"),
+        ("position?coords=POINT EMPTY", "must be Point or MultiPoint"),
+        ("position?coords=POLYGON((0 0,1 1,1 0,0 0))", "must be Point or MultiPoint"),
+        ("position?coords=POINT(105 95)", "no longitude and latitude"),
+        ("position?coords=POINT(nan nan)", ""),
+        ("position?coords=POINT(105 12)&crs=EPSG:3857", "choose from CRS84"),
+        ("position?coords=POINT(105 12)&parameter-name=NDVX", "choose from NDVI"),
+        ("position?coords=POINT(105 12)&index=NDVI&z=5", "unknown parameter 'z'"),
+        ("position?coords=POINT(105 12)&f=netcdf", "choose from json, csv"),
+        ("area?coords=LINESTRING(0 0,1 1)", "must be Polygon"),
+    ],
+)
+def test_a_bad_edr_query_says_what_to_do(archive, path, told_words):
+    answer = archive.client.get(f"/collections/sentinel-2-indices/{path}")
+
+    assert answer.status_code == 400, answer.text
+    assert told_words in answer.json()["detail"]
+
+
+def zipped_shapefile(folder, geometry, epsg):
+    pyogrio.raw.write(
+        folder / "fields.shp", np.array([geometry.wkb], dtype=object), [np.array(["rice"], dtype=object)], ["crop"],
+        geometry_type="Polygon", crs=f"EPSG:{epsg}", driver="ESRI Shapefile",
+    )  # fmt: skip
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w") as file:
+        for part in folder.iterdir():
+            file.write(part, part.name)
+    return target.getvalue()
+
+
+@pytest.mark.parametrize("form", [True, False])
+def test_an_uploaded_shapefile_is_the_same_field_with_its_attributes(archive, tmp_path, form):
+    geometry, projected = field(archive, archive.UPPER, 100, 60)
+    content = zipped_shapefile(tmp_path, projected, 32648)
+    path = "/collections/sentinel-2-indices/timeseries/statistics"
+    sent = {"files": {"file": ("fields.zip", content, "application/zip")}} if form else {"content": content}
+    answer = archive.client.post(path, **sent)
+    document = answer.json()
+    drawn = archive.polygon(geometry)
+
+    assert document["data"]["mean"] == pytest.approx([row["mean"] for row in drawn], abs=1e-5)
+    assert set(document["data"]["crop"]) == {"rice"}
+    assert document["report"]["features"] == [{"feature_id": "0", "done": ["reprojected from EPSG:32648"]}]
+    assert answer.headers["x-upload-report"] == "1 features of shapefile, 0 repaired, 0 left out"
+    lines = archive.client.post(f"{path}.ndjson", **sent).text.splitlines()
+    assert json.loads(lines[-1])["report"] == document["report"]
+
+
+def test_a_table_of_points_is_uploaded(archive):
+    lon, lat = archive.place(archive.UPPER, 100, 60)
+    path = "/collections/sentinel-2-indices/timeseries/statistics.csv"
+    answer = archive.client.post(
+        path, content=f"village;x;y\nA;{lon!r};{lat!r}\n".encode(), params={"datetime": "2025-01-05"}
+    )
+    ((header), row) = csv.reader(io.StringIO(answer.text, newline=""))
+    (point,) = archive.point(archive.UPPER, 100, 60, datetime="2025-01-05")
+
+    assert dict(zip(header, row, strict=True))["village"] == "A"
+    assert dict(zip(header, row, strict=True))["status"] == point["status"]
+
+
+@pytest.mark.parametrize(
+    ("sent", "status", "told_words"),
+    [
+        ({"content": b"%PDF-1.4"}, 400, "GeoPackage, KML, KMZ, GPX or CSV"),
+        ({"content": b"lon,lat\n" + b"105,12\n" * 10_000}, 413, "10000 features: at most 500"),
+        (
+            {"files": {"a": ("a.csv", b"lon,lat\n105,12\n"), "b": ("b.csv", b"lon,lat\n105,12\n")}},
+            400,
+            "several layers",
+        ),
+        ({"data": {"a": "b"}, "files": {}}, 400, ""),
+        ({"files": {"a": ("", b"x")}}, 400, ""),
+        ({"content": b"--x", "headers": {"content-type": "multipart/form-data"}}, 400, "malformed"),
+        ({"content": b"--x", "headers": {"content-type": "multipart/form-data; boundary=y"}}, 400, ""),
+    ],
+)
+def test_a_bad_upload_is_refused(archive, sent, status, told_words):
+    answer = archive.client.post("/collections/sentinel-2-indices/timeseries/statistics", **sent)
+
+    assert answer.status_code == status, answer.text
+    assert told_words in answer.json()["detail"]
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,9 @@ from datetime import UTC, datetime
 
 import pytest
 
+from tiler.series.delimited import to_csv
 from tiler.series.errors import SeriesRequestError
-from tiler.series.formats import choose_format, file_name, to_csv, to_json
+from tiler.series.formats import choose_format, file_name, to_json
 from tiler.series.request import parse_request
 from tiler.series.rows import Row, Series
 from tiler.series.statistics import Statistics
@@ -131,19 +132,36 @@ def test_wide_has_a_column_per_index():
         ("csv", "json", "application/json", "csv"),
         (None, "CSV", "", "csv"),
         (None, None, "text/html, text/csv;q=0.9", "csv"),
+        (None, "CoverageJSON", "", "covjson"),
+        (None, None, "application/prs.coverage+json", "covjson"),
+        (None, None, "application/geo+json", "geojson"),
+        (None, None, "application/vnd.apache.parquet", "parquet"),
+        (None, None, "application/jsonl", "ndjson"),
     ],
 )
 def test_the_format_is_that_of_suffix_then_f_then_accept(suffix, asked, accept, name):
     assert choose_format(suffix, asked, accept).name == name
 
 
-@pytest.mark.parametrize(("name", "told"), [("parquet", "not yet available"), ("xls", "unknown")])
-def test_a_format_that_is_not_there_is_refused_with_those_that_are(name, told):
-    with pytest.raises(SeriesRequestError, match=f"{told}: choose from json, csv"):
-        choose_format(name, None, "")
+def test_a_format_that_is_not_there_is_refused_with_those_that_are():
+    with pytest.raises(
+        SeriesRequestError, match="'xls' is unknown: choose from json, csv, ndjson, parquet, geojson, covj"
+    ):
+        choose_format("xls", None, "")
 
 
 def test_the_file_name_says_what_is_in_it():
     request = parse_request("sentinel-2-indices", {"index": "ndvi,evi", "datetime": "2025-01-01/2025-03-01"})
 
     assert file_name(request, "csv") == "NDVI_EVI_sentinel-2-indices_scl_20250101_20250301.csv"
+
+
+def test_excel_gets_semicolons_decimal_commas_its_own_times_and_the_mark():
+    content = to_csv(series(row(), parameters={"profile": "excel"}, attributes={"a": {"name": "dû; 1.5", "size": 1.5}}))
+    header, first = csv.reader(io.StringIO(content.decode("utf-8-sig"), newline=""), delimiter=";")
+    cells = dict(zip(header, first, strict=True))
+
+    assert content.startswith(b"\xef\xbb\xbf")
+    assert (cells["mean"], cells["count"], cells["valid"]) == ("0,3", "12,5", "10")
+    assert cells["datetime"] == "2025-01-05 03:11:21"
+    assert (cells["name"], cells["size"]) == ("dû; 1.5", "1,5")

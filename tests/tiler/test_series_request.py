@@ -2,7 +2,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tiler.series.errors import SeriesRequestError
+from tiler.series.errors import SeriesRequestError, SeriesTooLargeError
 from tiler.series.request import Interval, format_time, parse_interval, parse_request
 
 INDICES = "sentinel-2-indices"
@@ -56,10 +56,15 @@ def test_assets_instead_of_indices(collection, asked, names):
         ({"max_cloud_cover": "-1"}, "from 0 to 100"),
         ({"pixels": "all"}, "choose from exact, centre, touched"),
         ({"percentiles": "25,101"}, "percentiles='101'"),
-        ({"profile": "csv"}, "choose from default, sen2chain, wide"),
+        ({"profile": "csv"}, "choose from default, sen2chain, wide, excel"),
         ({"order": "random"}, "choose from newest, oldest"),
         ({"step": "10 days"}, "P7D, P10D, P1M or P1Y"),
-        ({"step": "P10D"}, "not yet available"),
+        ({"step": "P0D"}, "has no length"),
+        ({"step": "P1M10D"}, "mixes months with days"),
+        ({"step": "PT6H"}, "dekad, isoweek, epiweek or an ISO 8601 duration"),
+        ({"step": "P1M", "smooth": "savgol"}, "either step or smooth"),
+        ({"step": "P1M", "profile": "sen2chain"}, "a row for each image"),
+        ({"smooth": "spline"}, "choose from none, savgol"),
         ({"filter": "eo:cloud_cover <"}, "no CQL2"),
         ({"filter": "5"}, "no CQL2"),
         ({"filter": "{}"}, "no CQL2"),
@@ -99,6 +104,7 @@ def test_the_echo_asks_for_the_same_again():
     asked = {
         "index": "NDVI,EVI", "datetime": "2025-01-01/..", "mask": "cm001", "min_valid": "0.5", "max_cloud_cover": "60",
         "filter": '"eo:cloud_cover" < 20', "pixels": "centre", "percentiles": "10,90", "order": "oldest",
+        "step": "P1M",
     }  # fmt: skip
     request = parse_request(INDICES, asked)
     echo = {name: str(value) for name, value in request.echo().items() if name != "collection"}
@@ -113,3 +119,12 @@ def test_times_are_written_in_utc_without_empty_fractions():
 
 def test_the_last_day_there_is_can_be_named():
     assert parse_interval("9999-12-31").end == datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)
+
+
+def test_more_steps_than_can_be_served_are_refused_with_the_numbers():
+    with pytest.raises(SeriesTooLargeError, match=r"about 73\d{3} steps of P1D, at most 5000"):
+        parse_request(INDICES, {"step": "P1D", "datetime": "1900-01-01/2099-12-31"})
+
+
+def test_long_is_the_default_profile():
+    assert parse_request(INDICES, {"profile": "long"}) == parse_request(INDICES, {})

@@ -6,7 +6,7 @@ import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import batched
 from threading import BoundedSemaphore
 from types import TracebackType
@@ -107,6 +107,12 @@ class Engine:
             pixels=max(sizes, default=0),
             nearest=near,
         )
+
+    def stream(self, plan: Plan) -> Iterator[Row]:
+        """Rows as they are read, the newest acquisition first, those with few valid pixels included."""
+        newest = sorted(plan.acquisitions, key=lambda one: max(found.acquired for found in one.bare), reverse=True)
+        for found in self._rows(replace(plan, acquisitions=newest), set()):
+            yield from found
 
     def run(self, plan: Plan) -> Series:
         """Read everything of `plan` and sum it up; what cannot be read becomes a row that says so."""

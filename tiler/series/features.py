@@ -46,15 +46,15 @@ class Feature:
 
 def point(longitude: float, latitude: float) -> Feature:
     """The feature of a point request; raises `SeriesRequestError` outside the globe."""
-    return Feature(id="0", geometry=_normal(Point(longitude, latitude), "point"))
+    return Feature(id="0", geometry=checked(Point(longitude, latitude), "point"))
 
 
 def parse_features(document: Any, *, max_features: int, max_vertices: int) -> tuple[Feature, ...]:
     """Features of a GeoJSON document; raises `SeriesRequestError`, or `SeriesTooLargeError` over a limit."""
-    entries = _entries(document)
-    if len(entries) > max_features:
-        raise SeriesTooLargeError(f"{len(entries)} features: at most {max_features} in one request, send fewer")
-    features = tuple(_feature(entry, position) for position, entry in enumerate(entries))
+    found = entries(document)
+    if len(found) > max_features:
+        raise SeriesTooLargeError(f"{len(found)} features: at most {max_features} in one request, send fewer")
+    features = tuple(_feature(entry, position) for position, entry in enumerate(found))
     vertices = sum(int(shapely.get_num_coordinates(feature.geometry)) for feature in features)
     if vertices > max_vertices:
         raise SeriesTooLargeError(
@@ -86,7 +86,8 @@ def _transformer(source: int, target: int) -> Transformer:
     return Transformer.from_crs(source, target, always_xy=True)
 
 
-def _entries(document: Any) -> list[Any]:
+def entries(document: Any) -> list[Any]:
+    """The features of a GeoJSON document, unchecked; raises `SeriesRequestError` where it is none."""
     kind = document.get("type") if isinstance(document, dict) else None
     if kind == "FeatureCollection" and isinstance(document.get("features"), list):
         if not document["features"]:
@@ -121,11 +122,11 @@ def _geometry(entry: Any, where: str) -> BaseGeometry:
         raise SeriesRequestError(f"{where}: coordinates are malformed ({str(error)[:200]})") from error
     if geometry.is_empty:
         raise SeriesRequestError(f"{where}: geometry is empty")
-    return _normal(shapely.force_2d(geometry), where)
+    return checked(shapely.force_2d(geometry), where)
 
 
-def _normal(geometry: BaseGeometry, where: str) -> BaseGeometry:
-    """Checked, unwrapped at the antimeridian and cut there."""
+def checked(geometry: BaseGeometry, where: str) -> BaseGeometry:
+    """The geometry (in degrees) checked, unwrapped at the antimeridian and cut there; raises `SeriesRequestError`."""
     xy = shapely.get_coordinates(geometry)
     outside = ~(np.isfinite(xy).all(axis=1) & (np.abs(xy[:, 0]) <= _WHOLE) & (np.abs(xy[:, 1]) <= _HALF / 2))
     if outside.any():

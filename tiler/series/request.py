@@ -15,7 +15,8 @@ from stac.errors import UnknownNameError
 from stac.indices import INDICES, Index, get_index, stored_indices
 from stac.masks import DEFAULT_PROFILE, Profile, get_profile
 from stac.search import SearchError, check_properties, check_text, properties
-from tiler.series.errors import SeriesRequestError
+from tiler.series.errors import SeriesRequestError, SeriesTooLargeError
+from tiler.series.periods import Step, count_at_most, parse_step
 
 INDICES_COLLECTION = "sentinel-2-indices"
 L2A_COLLECTION = "sentinel-2-l2a"
@@ -23,18 +24,19 @@ L1C_COLLECTION = "sentinel-2-l1c"
 COLLECTIONS = (INDICES_COLLECTION, L2A_COLLECTION, L1C_COLLECTION)
 
 PixelRule = Literal["exact", "centre", "touched"]
-OutputProfile = Literal["default", "sen2chain", "wide"]
+OutputProfile = Literal["default", "sen2chain", "wide", "excel"]
+Smoothing = Literal["none", "savgol"]
 Order = Literal["newest", "oldest"]
 PARAMETERS = (
     "index", "assets", "datetime", "mask", "min_valid", "max_cloud_cover", "filter", "filter-lang", "pixels", "step",
-    "percentiles", "profile", "order", "f", "explain",
+    "smooth", "percentiles", "profile", "order", "f", "explain",
 )  # fmt: skip
 
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _TIME = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}([.,]\d+)?([Zz]|[+-]\d{2}:\d{2})")
-_DURATION = re.compile(r"P(?=\d)(\d+[YMWD])+")
 _MOST_PERCENTILES = 20
 _MOST_FILTER_CHARACTERS = 10_000
+_MOST_STEPS = 5_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +68,8 @@ class SeriesRequest:
     percentiles: tuple[float, ...] = (25.0, 75.0)
     profile: OutputProfile = "default"
     order: Order = "newest"
+    step: Step | None = None
+    smooth: Smoothing = "none"
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -86,6 +90,8 @@ class SeriesRequest:
             "percentiles": ",".join(f"{p:g}" for p in self.percentiles),
             "profile": self.profile,
             "order": self.order,
+            "step": self.step.text if self.step else None,
+            "smooth": self.smooth if self.smooth != "none" else None,
         }
         return {name: value for name, value in asked.items() if value is not None}
 
@@ -98,23 +104,25 @@ def parse_request(
     given = {name: value.strip() for name, value in parameters.items() if value.strip()}
     if "index" in given and "assets" in given:
         raise SeriesRequestError("use either index or assets, not both")
-    if "step" in given:
-        _refuse_step(given["step"])
-    return SeriesRequest(
-        collection=collection,
-        indices=() if "assets" in given else _parse_indices(given.get("index", "NDVI")),
-        assets=_parse_assets(given["assets"], collection) if "assets" in given else (),
-        interval=parse_interval(given.get("datetime", "../..")),
-        mask=_known(get_profile, given.get("mask", default_mask)),
-        min_valid=_parse_number("min_valid", given.get("min_valid", "0"), 0, 1),
-        max_cloud_cover=_parse_number("max_cloud_cover", given["max_cloud_cover"], 0, 100)
-        if "max_cloud_cover" in given
-        else None,
-        filter=_parse_filter(given["filter"], given.get("filter-lang")) if "filter" in given else None,
-        pixels=cast("PixelRule", _choose("pixels", given.get("pixels", "exact"), get_args(PixelRule))),
-        percentiles=_parse_percentiles(given.get("percentiles", "25,75")),
-        profile=cast("OutputProfile", _choose("profile", given.get("profile", "default"), get_args(OutputProfile))),
-        order=cast("Order", _choose("order", given.get("order", "newest"), get_args(Order))),
+    return _checked(
+        SeriesRequest(
+            collection=collection,
+            indices=() if "assets" in given else _parse_indices(given.get("index", "NDVI")),
+            assets=_parse_assets(given["assets"], collection) if "assets" in given else (),
+            interval=parse_interval(given.get("datetime", "../..")),
+            mask=_known(get_profile, given.get("mask", default_mask)),
+            min_valid=_parse_number("min_valid", given.get("min_valid", "0"), 0, 1),
+            max_cloud_cover=_parse_number("max_cloud_cover", given["max_cloud_cover"], 0, 100)
+            if "max_cloud_cover" in given
+            else None,
+            filter=_parse_filter(given["filter"], given.get("filter-lang")) if "filter" in given else None,
+            pixels=cast("PixelRule", _choose("pixels", given.get("pixels", "exact"), get_args(PixelRule))),
+            percentiles=_parse_percentiles(given.get("percentiles", "25,75")),
+            profile=_parse_profile(given.get("profile", "default")),
+            order=cast("Order", _choose("order", given.get("order", "newest"), get_args(Order))),
+            step=parse_step(given.get("step", "none")),
+            smooth=cast("Smoothing", _choose("smooth", given.get("smooth", "none"), get_args(Smoothing))),
+        )
     )
 
 
@@ -153,12 +161,28 @@ def _check_names(collection: str, parameters: Mapping[str, str]) -> None:
         raise SeriesRequestError(f"unknown parameter {unknown[0]!r}: choose from {', '.join(PARAMETERS)}")
 
 
-def _refuse_step(text: str) -> None:
-    if text.lower() == "none":
-        return
-    if _DURATION.fullmatch(text) is None:
-        raise SeriesRequestError(f"step={text!r} is no ISO 8601 duration: write P7D, P10D, P1M or P1Y")
-    raise SeriesRequestError(f"step={text} is not yet available: leave step out and aggregate the rows")
+def _checked(request: SeriesRequest) -> SeriesRequest:
+    """What fits together; a span that is too long for its steps is refused before anything is read."""
+    if request.step is None:
+        return request
+    if request.smooth != "none":
+        raise SeriesRequestError("use either step or smooth: a smoothed series has its own regular dates")
+    if request.profile == "sen2chain":
+        raise SeriesRequestError("profile=sen2chain has a row for each image: leave step out, or take another profile")
+    if request.interval.start is not None and request.interval.end is not None:
+        steps = count_at_most(request.step, request.interval.start, request.interval.end)
+        if steps > _MOST_STEPS:
+            raise SeriesTooLargeError(
+                f"datetime={request.interval} holds about {steps} steps of {request.step.text}, at most {_MOST_STEPS} "
+                "are made: ask for a shorter datetime or a longer step"
+            )
+    return request
+
+
+def _parse_profile(text: str) -> OutputProfile:
+    """`long` is another name of the default: a row for each feature, acquisition and index."""
+    name = "default" if text.lower() == "long" else text
+    return cast("OutputProfile", _choose("profile", name, get_args(OutputProfile)))
 
 
 def _known[T](lookup: Callable[[str], T], name: str) -> T:

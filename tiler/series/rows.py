@@ -7,10 +7,14 @@ from datetime import datetime
 from typing import Any, Literal
 
 from tiler.series.acquisitions import Nearest
+from tiler.series.features import Feature
+from tiler.series.periods import Period
 from tiler.series.request import SeriesRequest
 from tiler.series.statistics import Statistics
 
-Status = Literal["ok", "partial", "masked", "nodata", "unreadable", "no_mask", "no_data_asset", "no_pixel"]
+Status = Literal[
+    "ok", "partial", "masked", "nodata", "unreadable", "no_mask", "no_data_asset", "no_pixel", "empty", "smoothed"
+]
 STATUSES: Mapping[Status, str] = {
     "ok": "at least one valid pixel",
     "partial": "valid pixels, but a part of the feature could not be read (counted as nodata)",
@@ -20,7 +24,18 @@ STATUSES: Mapping[Status, str] = {
     "no_mask": "the mask asked for is not held for this acquisition",
     "no_data_asset": "an image that the index needs is not held for this acquisition",
     "no_pixel": "no pixel belongs to the feature by the rule asked for",
+    "empty": "no acquisition lies in the step",
+    "smoothed": "no observation: a value of the smoothed series, of which only the mean is given",
 }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Summed:
+    """What a row that sums up the acquisitions of a step says besides; `clear` are those with valid pixels."""
+
+    period: Period
+    acquisitions: int
+    clear: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,11 +52,16 @@ class Row:
     mask: str
     status: Status
     reason: str = ""
+    summed: Summed | None = None
+
+    def is_enough(self, min_valid: float) -> bool:
+        """Whether it passes; what could not be read is no sample of too few valid pixels: it stays."""
+        return self.statistics is None or self.statistics.valid_fraction >= min_valid
 
 
 @dataclass(frozen=True, kw_only=True)
 class Series:
-    """A whole answer; `attributes` are the features' own, by feature id.
+    """A whole answer; `attributes` are the features' own, by feature id; `report` says what became of an upload.
 
     `unindexed` counts the objects that the block index did not hold, read by GDAL at many times the cost.
     """
@@ -53,6 +73,9 @@ class Series:
     dropped: int = 0
     nearest: Nearest | None = None
     unindexed: int = 0
+    features: Sequence[Feature] = ()
+    report: Mapping[str, Any] | None = None
+    smoothing: Sequence[Mapping[str, Any]] = ()
 
     @property
     def statuses(self) -> dict[str, int]:

@@ -1,0 +1,54 @@
+"""A series as one JSON object per line: whole, or row by row as they are read. Pure."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from tiler.series.request import SeriesRequest
+from tiler.series.rows import STATUSES, Row, Series
+from tiler.series.summary import about, summary
+from tiler.series.tables import columns_of, to_table
+
+
+def to_ndjson(series: Series, links: Sequence[Mapping[str, str]] = ()) -> bytes:
+    """Each row on a line; the last line is the summary, of `type` `summary`."""
+    table = to_table(series)
+    rows = (dict(zip(table.columns, row, strict=True)) for row in table.rows)
+    last = {"type": "summary", **about(series), **summary(series), "links": list(links)}
+    return b"".join(_line(one) for one in (*rows, last))
+
+
+def can_stream(request: SeriesRequest) -> bool:
+    """Whether each row stands alone: not where several make one."""
+    return request.step is None and request.smooth == "none" and request.profile != "wide"
+
+
+def stream(frame: Series, rows: Iterable[Row]) -> Iterator[bytes]:
+    """Lines as `rows` come, then the summary; `frame` is the series without them.
+
+    Rows with too few valid pixels are counted and left out.
+    """
+    columns = columns_of(frame.request, frame.attributes)
+    counted: Counter[str] = Counter()
+    dropped = 0
+    for row in rows:
+        if row.is_enough(frame.request.min_valid):
+            counted[row.status] += 1
+            yield _line({name: make(row) for name, make in columns.items()})
+        else:
+            dropped += 1
+    total = sum(counted.values())
+    told = {
+        **summary(replace(frame, dropped=dropped)),
+        "rows": total,
+        **{str(name): counted[name] for name in STATUSES},
+    }
+    if total:
+        told.pop("message", None)
+    yield _line({"type": "summary", **about(frame), **told})
+
+
+def _line(one: Mapping[str, Any]) -> bytes:
+    return json.dumps(one, allow_nan=False, ensure_ascii=False, separators=(",", ":"), default=str).encode() + b"\n"
