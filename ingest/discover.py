@@ -19,7 +19,8 @@ def find_products(paths: Iterable[str]) -> list[str]:
     """SAFE folders, zips and Earth Search items at or below `paths`, sorted, each once.
 
     A file that is named itself is always in the list. Products are not searched for products; hidden files and
-    unfinished downloads are passed over. Raises `IngestError` for a path that does not exist or may not be read.
+    unfinished downloads are passed over; a folder that may not be read is in the list, so that it is refused by name.
+    Raises `IngestError` for a path that does not exist.
     """
     found = set[str]()
     for text in paths:
@@ -37,8 +38,9 @@ def _search(folder: Path, depth: int, visited: set[Path]) -> Iterator[Path]:
     visited.add(identity)
     try:
         children = sorted(child for child in folder.iterdir() if not _ignored(child))
-    except PermissionError as error:
-        raise IngestError(f"{folder}: may not be read by this user") from error
+    except PermissionError:
+        yield folder  # it gets its verdict when it is opened, and does not hide the others
+        return
     if _is_product_folder(folder, {child.name for child in children}):
         yield folder
         return

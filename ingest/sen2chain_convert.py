@@ -139,5 +139,6 @@ def _write(
         radiometry=radiometry,
         statistics=cog.statistics(raster.pixels, radiometry.nodata),
         mask_fields=fields,
+        blocks=cog.block_table(path),
     )
     return Prepared(file=file, asset=asset)

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Literal
 
 from ingest.errors import InvalidProductError
+from ingest.products.aws import is_aws_folder, open_aws
 from ingest.products.base import Document, Product, Raster
 from ingest.products.earth_search import open_earth_search
 from ingest.products.safe import open_safe
@@ -17,9 +18,9 @@ def open_product(
 ) -> Product:
     """Open a product and check its inventory; the content decides the format, not the extension.
 
-    `source` is a SAFE folder or zip, an Earth Search item (JSON) with its images beside it or remote, or the address
-    of a product in a Sen2Chain archive (`ingest.products.sen2chain`). `assets` restricts the images that must be there
-    and are offered. Nothing stays open: there is nothing to close.
+    `source` is a SAFE folder or zip, a tile's folder as AWS keeps it, an Earth Search item (JSON) with its images
+    beside it or remote, or the address of a product in a Sen2Chain archive (`ingest.products.sen2chain`). `assets`
+    restricts the images that must be there and are offered. Nothing stays open: there is nothing to close.
 
     Raises `InvalidProductError` where the product is broken or no Sentinel-2 product, `MissingImageError` where it is
     incomplete, `StoreError` where a remote image cannot be reached now.
@@ -29,6 +30,8 @@ def open_product(
     path = Path(source)
     if not path.exists():
         raise InvalidProductError(f"{source}: there is no such file or folder")
+    if kind in ("auto", "safe") and is_aws_folder(path):
+        return open_aws(path, assets)
     if (kind if kind != "auto" else _kind(path)) == "safe":
         return open_safe(path, assets)
     return open_earth_search(path, assets)

@@ -8,7 +8,7 @@ import re
 import stat
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Protocol
@@ -23,6 +23,7 @@ _RATIO_FROM = 1024**2
 """Entries below this size may have any ratio: they harm nobody."""
 
 _PRODUCT_METADATA = re.compile(r"MTD_MSI(L1C|L2A)\.xml", re.IGNORECASE)
+_LONG_NAME = re.compile(r"S2[A-D]_OPER_MTD_SAFL(1C|2A)_\w+\.xml")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,7 +122,8 @@ class ZipArchive:
 
 def open_folder(root: Path) -> FolderArchive:
     """List a folder's files; links to folders are not followed, hidden files are left out."""
-    paths = sorted(path for folder, _, names in root.walk() for name in names if (path := folder / name).is_file())
+    walk = root.walk(on_error=_refuse_unreadable)
+    paths = sorted(path for folder, _, names in walk for name in names if (path := folder / name).is_file())
     if len(paths) > _COUNT_LIMIT:
         raise InvalidProductError(f"{root}: {len(paths)} files, more than any product")
     members = {
@@ -130,6 +132,12 @@ def open_folder(root: Path) -> FolderArchive:
         if not any(part.startswith(".") for part in path.relative_to(root).parts)
     }
     return FolderArchive(root=root.absolute(), members=members)
+
+
+def _refuse_unreadable(error: OSError) -> None:
+    raise InvalidProductError(
+        f"{error.filename}: cannot be read: {error.strerror}; give this user the right"
+    ) from error
 
 
 def open_zip(path: Path) -> ZipArchive:
@@ -153,11 +161,11 @@ def open_zip(path: Path) -> ZipArchive:
 def product_metadata(archive: Archive) -> str:
     """Name of the product-level metadata file; raises `InvalidProductError` where there is not exactly one."""
     found = [name for name in archive.members if _PRODUCT_METADATA.fullmatch(name)]
+    _refuse_long_names(archive.source, archive.members)
     if len(found) != 1:
         raise InvalidProductError(
             f"{archive.source}: {'several product metadata files: ' + ', '.join(found) if found else 'no'} "
-            "MTD_MSIL1C.xml or MTD_MSIL2A.xml at its top; give the product's own folder or zip "
-            "(names of 2015-16 and the AWS layout are not supported)"
+            "MTD_MSIL1C.xml or MTD_MSIL2A.xml at its top; give the product's own folder or zip"
         )
     return found[0]
 
@@ -169,6 +177,7 @@ def is_product_metadata(name: str) -> bool:
 
 def _product_prefix(path: Path, files: Mapping[str, zipfile.ZipInfo]) -> str:
     found = [name for name in files if is_product_metadata(PurePosixPath(name).name)]
+    _refuse_long_names(str(path), files)
     if not found:
         raise InvalidProductError(f"{path}: no MTD_MSIL1C.xml or MTD_MSIL2A.xml in the zip: no Sentinel-2 product")
     depth = min(name.count("/") for name in found)
@@ -178,6 +187,16 @@ def _product_prefix(path: Path, files: Mapping[str, zipfile.ZipInfo]) -> str:
     if len(prefixes) > 1:
         raise InvalidProductError(f"{path}: several products in one zip: {', '.join(prefixes)}; give one zip each")
     return prefixes[0]
+
+
+def _refuse_long_names(source: str, names: Iterable[str]) -> None:
+    """Products before December 2016 hold many tiles each, in another layout, and have all been reprocessed since."""
+    for name in names:
+        if _LONG_NAME.fullmatch(PurePosixPath(name).name):
+            raise InvalidProductError(
+                f"{source}: a product of many tiles under the long names of 2015-16 ({name}): not supported; "
+                "fetch its reprocessing (Collection 1, baseline 05.00), which has one product per tile"
+            )
 
 
 def _check_entries(path: Path, entries: list[zipfile.ZipInfo]) -> None:

@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import cast
@@ -56,19 +56,20 @@ def open_safe(path: Path, assets: frozenset[str] | None = None, *, renamed: bool
     archive = open_folder(path) if path.is_dir() else open_zip(path)
     product_file = product_metadata(archive)
     granule_file = _granule_metadata(archive)
-    product, granule = (_document(archive, name) for name in (product_file, granule_file))
-    manifest = _document(archive, "manifest.safe") if "manifest.safe" in archive.members else None
+    product, granule = (read_document(archive, name) for name in (product_file, granule_file))
+    manifest = read_document(archive, "manifest.safe") if "manifest.safe" in archive.members else None
     metadata = read_metadata(
         Metadata(product, f"{archive.source}: {product_file}"),
         Metadata(granule, f"{archive.source}: {granule_file}"),
         folder=archive.name,
         renamed=renamed,
-        fingerprint=_fingerprint(archive, product, manifest or b""),
+        fingerprint=inventory_fingerprint(archive, product, manifest or b""),
     )
     level = cast("Level", metadata.scene.name.level)
     folder = PurePosixPath(granule_file).parent.as_posix()
-    files = _choose(find_images(archive.members, folder, level), level, assets, f"{archive.source}: {folder}/IMG_DATA")
-    _check_sizes(archive, files)
+    found = find_images(archive.members, folder, level)
+    files = choose_images(found, level, assets, f"{archive.source}: {folder}/IMG_DATA", _expected_file)
+    check_sizes(archive, files)
     return SafeProduct(
         scene=metadata.scene,
         images={name: metadata.radiometry[name] for name in files},
@@ -90,6 +91,11 @@ def find_images(members: Iterable[str], granule: str, level: Level) -> dict[str,
         if key in found:
             raise InvalidProductError(f"{key[0]} comes twice: {found[key]} and {member}; remove one")
         found[key] = member
+    return native_images(found, level)
+
+
+def native_images(found: Mapping[tuple[str, int | None], str], level: Level) -> dict[str, str]:
+    """Of files by image and resolution (None: not in the name), the one of each image at its native resolution."""
     names = [band.name for band in bands_of(level)] + [layer.name for layer in layers_of(level)]
     files: dict[str, str] = {}
     for name in names:
@@ -111,11 +117,20 @@ def _image_key(member: str, granule: str) -> tuple[str, int | None] | None:
     return None
 
 
-def _choose(files: Mapping[str, str], level: Level, assets: frozenset[str] | None, where: str) -> dict[str, str]:
-    """The images to offer: all found, or those asked for; what should be there and is not raises."""
+def choose_images(
+    files: Mapping[str, str],
+    level: Level,
+    assets: frozenset[str] | None,
+    where: str,
+    expected: Callable[[str, Level], str],
+) -> dict[str, str]:
+    """The images to offer: all found, or those asked for; what should be there and is not raises.
+
+    `expected` gives the file name under which an image was looked for.
+    """
     wanted = required_images(level) if assets is None else assets
     if missing := sorted(wanted - files.keys()):
-        looked = ", ".join(f"{name} ({_expected_file(name, level)})" for name in missing)
+        looked = ", ".join(f"{name} ({expected(name, level)})" for name in missing)
         raise MissingImageError(
             f"{where}: {len(missing)} images missing: {looked}; fetch the product again or restrict it with --assets"
         )
@@ -143,7 +158,8 @@ def _granule_metadata(archive: Archive) -> str:
     return found[0]
 
 
-def _document(archive: Archive, name: str) -> bytes:
+def read_document(archive: Archive, name: str) -> bytes:
+    """Content of a metadata file; raises `InvalidProductError` where its size is none for one."""
     size = archive.members[name].size
     if not 0 < size <= SIZE_LIMIT:
         raise InvalidProductError(f"{archive.source}: {name}: {size} bytes is no size for a metadata file")
@@ -157,12 +173,13 @@ def _documents(files: Mapping[str, tuple[str, bytes]]) -> tuple[Document, ...]:
     )
 
 
-def _check_sizes(archive: Archive, files: Mapping[str, str]) -> None:
+def check_sizes(archive: Archive, files: Mapping[str, str]) -> None:
+    """Raise `InvalidProductError` naming the images that are empty files."""
     if empty := [f"{name} ({file})" for name, file in files.items() if archive.members[file].size == 0]:
         raise InvalidProductError(f"{archive.source}: empty files: {', '.join(empty)}; fetch the product again")
 
 
-def _fingerprint(archive: Archive, *documents: bytes) -> str:
+def inventory_fingerprint(archive: Archive, *documents: bytes) -> str:
     """SHA-256 over the inventory (names and sizes) and the product-level documents.
 
     The manifest among them holds checksums of the images. A folder and the zip of it have the same fingerprint: a

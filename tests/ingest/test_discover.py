@@ -80,6 +80,14 @@ def test_path_that_does_not_exist_is_an_error(tmp_path: Path) -> None:
         find_products([str(tmp_path / "nothing")])
 
 
+def test_a_folder_that_may_not_be_read_does_not_hide_the_others(tmp_path: Path, without_rights) -> None:
+    zipped = touch(tmp_path / "b" / "x.zip")
+    locked = tmp_path / "a"
+    locked.mkdir()
+    with without_rights(locked):
+        assert find_products([str(tmp_path)]) == [str(locked), str(zipped)]
+
+
 def test_circles_of_links_end(tmp_path: Path) -> None:
     touch(tmp_path / "a" / "x.zip")
     (tmp_path / "a" / "loop").symlink_to(tmp_path)

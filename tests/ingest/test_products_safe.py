@@ -127,11 +127,6 @@ def test_metadata_only_products_are_refused_as_incomplete(shared_data: Path) -> 
             open_product(str(source))
 
 
-def test_aws_layout_is_refused_with_advice(shared_data: Path) -> None:
-    with pytest.raises(InvalidProductError, match=r"no MTD_MSIL1C\.xml or MTD_MSIL2A\.xml .*AWS layout"):
-        open_product(str(shared_data / "safe-metadata" / "S2A_T60CWS_20240109T203651_L2A"))
-
-
 def test_folder_needs_no_suffix_and_metadata_may_be_spelt_otherwise(copy: Path) -> None:
     moved = copy.rename(copy.parent / "anything")
     (moved / "MTD_MSIL2A.xml").rename(moved / "MTD_MSIL2a.xml")

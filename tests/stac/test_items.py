@@ -91,7 +91,20 @@ def everything(documents: Callable[..., Any]) -> list[dict[str, Any]]:
         quality={},
         software={},
     )
-    return [rich, indices, top, *bare]
+    imported = documents(
+        OTHER_SOURCE,
+        source="sen2chain",
+        generated=None,
+        datatake_id=None,
+        datastrip_id=None,
+        granule_id=None,
+        cloud_cover=None,
+        quality={},
+        software={"Sen2Chain": "unknown"},
+        lineage="Imported",
+        remarks={"sen2extract:lossy": True, "sen2extract:jpeg2000_quality": {"NDVI": 20}},
+    )
+    return [rich, indices, top, *bare, imported[1]]
 
 
 def test_items_are_valid_by_two_validators(everything: list[dict[str, Any]], mirror: Path) -> None:
@@ -214,6 +227,15 @@ def test_the_index_item_derives_from_the_scene_of_the_same_id(documents: Callabl
     assert link["href"] == f"https://eo.example.org/stac/collections/{L2A}/items/{scene['id']}"
 
 
+def test_an_imported_index_item_says_so_and_derives_from_nothing(everything: list[dict[str, Any]]) -> None:
+    item = everything[-1]
+
+    assert item["properties"]["sen2extract:lossy"] is True
+    assert item["properties"]["processing:lineage"] == "Imported"
+    assert [link["rel"] for link in item["links"]] == ["collection"]
+    assert not {"s2:generation_time", "processing:datetime", "s2:datatake_id", "s2:tile_id"} & set(item["properties"])
+
+
 def test_the_mask_lists_the_fields_it_holds(documents: Callable[..., Any], plain_settings: Settings, make: Any) -> None:
     whole = documents()[1]["assets"]["MASK"]["classification:bitfields"]
     scene = make.scene()
@@ -253,8 +275,8 @@ def test_a_footprint_across_the_antimeridian_is_kept(plain_settings: Settings, m
 def test_an_item_is_lean(documents: Callable[..., Any]) -> None:
     scene, indices = (len(json.dumps(document, separators=(",", ":"))) for document in documents())
 
-    assert scene < 21_000
-    assert indices < 11_000
+    assert scene < 18_000
+    assert indices < 10_000
 
 
 def test_every_known_asset_is_described() -> None:
