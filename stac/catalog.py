@@ -39,24 +39,26 @@ _OWN_DATES = ("created", "updated")
 _DECIMALS = 9
 
 
-def publish(items: Sequence[pystac.Item | Item], settings: Settings, connection: Connection | None = None) -> None:
+def publish(items: Sequence[pystac.Item | Item], settings: Settings, connection: Connection | None = None) -> list[Key]:
     """Write `items` (a scene and its index product, say) in one transaction: all of them or none.
 
     An item that is there already is replaced; if nothing of it changed it is left untouched, `updated` included. Older
     products of the same acquisition become `deprecated`, also when they come after the newer one. With `connection`
-    the caller's transaction is used and the caller commits; publish once per transaction. Raises `CatalogError`.
+    the caller's transaction is used and the caller commits; publish once per transaction. Returns the keys of what was
+    written, products that are superseded now included. Raises `CatalogError`.
     """
     incoming = {_key(document): document for document in map(_document, items)}
     if not incoming:
-        return
+        return []
     what = f"cannot publish {_names(incoming)}"
     with transaction(settings, connection, what) as tx:
         _lock(tx, [(key[0], document["properties"]["datetime"]) for key, document in incoming.items()])
         stored = _siblings(tx, incoming)
-        _write(tx, stored, {**stored, **incoming}, settings)
+        written = _write(tx, stored, {**stored, **incoming}, settings)
         missing = set(incoming) - _present(tx, incoming)
         if missing:
             raise CatalogError(f"{what}: the catalogue lost {_names(missing)}")
+    return written
 
 
 def remove(items: Iterable[Key], settings: Settings, connection: Connection | None = None) -> int:
@@ -197,7 +199,7 @@ def _datatake_and_tile(item_id: str) -> tuple[str, datetime]:
     return pattern, name.datatake_start
 
 
-def _write(tx: Connection, stored: Mapping[Key, Item], wanted: Mapping[Key, Item], settings: Settings) -> None:
+def _write(tx: Connection, stored: Mapping[Key, Item], wanted: Mapping[Key, Item], settings: Settings) -> list[Key]:
     """Write what differs between `stored` and `wanted` once it is settled which product of an acquisition counts."""
     now = timestamp(datetime.now(UTC).replace(microsecond=0))
     changed = []
@@ -209,6 +211,7 @@ def _write(tx: Connection, stored: Mapping[Key, Item], wanted: Mapping[Key, Item
             changed.append(item)
     if changed:
         tx.execute("SELECT pgstac.upsert_items(%s)", (Jsonb(changed),))
+    return [_key(item) for item in changed]
 
 
 def _comparable(item: Item) -> Item:
