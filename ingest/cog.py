@@ -6,6 +6,7 @@ intermediate file, and refuses JP2 sources.
 
 import hashlib
 from dataclasses import dataclass
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,10 @@ from rasterio.shutil import copy as gdal_copy
 from rasterio.transform import Affine
 from rio_cogeo.cogeo import cog_validate
 
+from ingest import tiff
 from ingest.errors import InvalidProductError
 from stac.bands import Resampling
-from stac.scene import Grid, Radiometry, Statistics
+from stac.scene import Blocks, Grid, Radiometry, Statistics
 
 MEDIA_TYPE = "image/tiff; application=geotiff; profile=cloud-optimized"
 
@@ -82,6 +84,22 @@ def describe(path: Path) -> LocalFile:
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return LocalFile(path=path, size=path.stat().st_size, sha256=digest)
+
+
+def block_table(path: Path) -> Blocks | None:
+    """Where the blocks of a COG lie, proven by their own bytes; None for a file that is not stored as ours are.
+
+    Raises `InvalidProductError` if a block is not where the file's directory says.
+    """
+    with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as content:
+
+        def read(start: int, length: int) -> bytes:
+            return bytes(content[start : start + length])
+
+        blocks = tiff.blocks(read)
+        if blocks is not None:
+            tiff.verify(read, blocks.spans, path.name)
+    return blocks
 
 
 def statistics(pixels: NDArray[np.integer[Any]], nodata: int | None) -> Statistics:

@@ -151,6 +151,7 @@ def _write_raster(
         radiometry=radiometry,
         statistics=None if raster.pixels.ndim == 3 else cog.statistics(raster.pixels, radiometry.nodata),  # noqa: PLR2004
         mask_fields=fields,
+        blocks=None if raster.pixels.ndim == 3 else cog.block_table(path),  # noqa: PLR2004
     )
     return Prepared(file=file, asset=described)
 

@@ -94,7 +94,7 @@ def _ingest(product: Product, settings: Settings, step: Step) -> tuple[State, st
         step("upload")
         _upload(store, (*conversion.scene, *conversion.indices))
     items = _items(product.scene, conversion, settings)
-    _publish(items, prefixes, store, settings)
+    _publish(items, (*conversion.scene, *conversion.indices), prefixes, store, settings)
     return "published", conversion.warning, tuple(f"{item.collection_id}/{item.id}" for item in items)
 
 
@@ -108,7 +108,7 @@ def _derive(product: StoredProduct, store: Store, settings: Settings, step: Step
             raise InvalidProductError(f"{product.scene.item_id}: no index can be made from the images held")
         _upload(store, prepared)
     item = index_item(product.scene, [p.asset for p in prepared], product.footprint, settings)
-    _publish([item], prefixes, store, settings)
+    _publish([item], prepared, prefixes, store, settings)
     return (f"{item.collection_id}/{item.id}",)
 
 
@@ -136,12 +136,18 @@ def _items(scene: Scene, conversion: Conversion, settings: Settings) -> list[pys
     return items
 
 
-def _publish(items: list[pystac.Item], prefixes: dict[str, str], store: Store, settings: Settings) -> None:
+def _publish(
+    items: list[pystac.Item],
+    prepared: Iterable[Prepared],
+    prefixes: dict[str, str],
+    store: Store,
+    settings: Settings,
+) -> None:
     for item in items:
         prefix = prefixes["indices" if item.collection_id == INDICES else "scene"]
         content = json.dumps(item.to_dict(include_self_link=False, transform_hrefs=False)).encode()
         store.put_document(item_key(prefix), content, "application/geo+json")
-    catalog.publish(items, settings)
+    catalog.publish(items, settings, assets=_assets(prepared))
 
 
 def _upload(store: Store, prepared: Iterable[Prepared]) -> None:

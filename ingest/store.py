@@ -87,6 +87,18 @@ class Store:
             response.close()
             response.release_conn()
 
+    def get_range(self, key: str, start: int, length: int) -> bytes:
+        """`length` bytes of an object from `start` on; fewer where it ends."""
+        try:
+            response = self.client.get_object(self.bucket, key, offset=start, length=length)
+        except (MinioException, HTTPError) as error:
+            raise StoreError(f"{key}: cannot be read: {error}") from error
+        try:
+            return bytes(response.data)
+        finally:
+            response.close()
+            response.release_conn()
+
     def keys(self, prefix: str = "") -> Iterator[str]:
         """Keys of all objects below `prefix`."""
         return (key for key, _ in self.entries(prefix))

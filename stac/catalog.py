@@ -16,12 +16,14 @@ from typing import Any
 import pystac
 from psycopg.types.json import Jsonb
 
+from stac import blocks
 from stac.collections import EVERYWHERE, INDICES, L2A
 from stac.database import Connection, connect, transaction
 from stac.errors import CatalogError
 from stac.items import timestamp
 from stac.naming import ProductName
 from stac.prepare import migrate
+from stac.scene import StoredAsset
 from stac.settings import Settings
 from stac.supersede import mark_superseded
 
@@ -39,13 +41,20 @@ _OWN_DATES = ("created", "updated")
 _DECIMALS = 9
 
 
-def publish(items: Sequence[pystac.Item | Item], settings: Settings, connection: Connection | None = None) -> list[Key]:
+def publish(
+    items: Sequence[pystac.Item | Item],
+    settings: Settings,
+    connection: Connection | None = None,
+    *,
+    assets: Iterable[StoredAsset] = (),
+) -> list[Key]:
     """Write `items` (a scene and its index product, say) in one transaction: all of them or none.
 
     An item that is there already is replaced; if nothing of it changed it is left untouched, `updated` included. Older
-    products of the same acquisition become `deprecated`, also when they come after the newer one. With `connection`
-    the caller's transaction is used and the caller commits; publish once per transaction. Returns the keys of what was
-    written, products that are superseded now included. Raises `CatalogError`.
+    products of the same acquisition become `deprecated`, also when they come after the newer one. The block index is
+    written with them, from `assets`, the files that the items name. With `connection` the caller's transaction is used
+    and the caller commits; publish once per transaction. Returns the keys of the items that changed, products that are
+    superseded now included. Raises `CatalogError`.
     """
     incoming = {_key(document): document for document in map(_document, items)}
     if not incoming:
@@ -55,6 +64,7 @@ def publish(items: Sequence[pystac.Item | Item], settings: Settings, connection:
         _lock(tx, [(key[0], document["properties"]["datetime"]) for key, document in incoming.items()])
         stored = _siblings(tx, incoming)
         written = _write(tx, stored, {**stored, **incoming}, settings)
+        blocks.write(tx, incoming.values(), assets)
         missing = set(incoming) - _present(tx, incoming)
         if missing:
             raise CatalogError(f"{what}: the catalogue lost {_names(missing)}")
@@ -70,6 +80,7 @@ def remove(items: Iterable[Key], settings: Settings, connection: Connection | No
         gone = keys & set(stored)
         for collection, ids in _by_collection(gone).items():
             tx.execute("DELETE FROM pgstac.items WHERE collection = %s AND id = ANY(%s)", (collection, ids))
+            blocks.remove(tx, collection, ids)
         left = {key: item for key, item in stored.items() if key not in gone}
         _write(tx, left, left, settings)
         _set_extents(tx)

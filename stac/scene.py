@@ -102,6 +102,16 @@ class Statistics:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Blocks:
+    """How a COG stores its full-resolution image: 256 x 256 blocks, their places in `spans` (see `stac.blocks`)."""
+
+    data_type: str
+    codec: Literal["zstd", "deflate"]
+    predictor: int
+    spans: bytes
+
+
+@dataclass(frozen=True, kw_only=True)
 class StoredAsset:
     """A file as it lies in the bucket: `key` of the object, `sha256` in hex, `size` in bytes."""
 
@@ -115,6 +125,7 @@ class StoredAsset:
     radiometry: Radiometry | None = None
     statistics: Statistics | None = None
     mask_fields: tuple[str, ...] = ()
+    blocks: Blocks | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
