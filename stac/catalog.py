@@ -27,7 +27,7 @@ from stac.scene import StoredAsset
 from stac.settings import Settings
 from stac.supersede import mark_superseded
 
-__all__ = ["find_ids", "get_item", "migrate", "publish", "refresh_extents", "remove", "underived"]
+__all__ = ["existing", "find_ids", "get_item", "migrate", "publish", "refresh_extents", "remove", "underived"]
 
 type Item = dict[str, Any]
 type Key = tuple[str, str]
@@ -92,6 +92,12 @@ def get_item(settings: Settings, collection: str, item_id: str) -> Item | None:
     with connect(settings) as connection:
         row = connection.execute("SELECT pgstac.get_item(%s, %s)", (item_id, collection)).fetchone()
     return row[0] if row else None
+
+
+def existing(tx: Connection, names: Iterable[str]) -> list[str]:
+    """Those of the items called `collection/id` that the catalogue holds, sorted."""
+    keys = [tuple(name.split("/", 1)) for name in names]
+    return sorted("/".join(key) for key in _present(tx, [(collection, item_id) for collection, item_id in keys]))
 
 
 def find_ids(
