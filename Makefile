@@ -35,6 +35,10 @@ lint: ## ruff, mypy, import contracts, and the page's own
 	.venv/bin/lint-imports
 	@if [ -f tiler/web/package.json ]; then PATH="$(CURDIR)/.venv/bin:$$PATH" npm --prefix tiler/web run lint; fi
 
+bench: ## measure us beside our peers; BENCH=name runs one case (tests/bench/cases)
+	@deploy/local/setup.sh --test
+	$(PYTHON) tests/bench/run.py $(BENCH)
+
 format: ## let ruff format and fix
 	.venv/bin/ruff format .
 	.venv/bin/ruff check --fix .

@@ -18,8 +18,9 @@ _CHECKED = 16
 
 
 def fill(settings: Settings, items: Iterable[tuple[str, str]] | None = None) -> tuple[str, ...]:
-    """Index the images of `items` (collection, id), by default of those that lack it; what the bucket has no items for
-    is taken out. Returns the items indexed, as `collection/id`; one that cannot be read is logged and left out.
+    """Index the images of `items` (collection, id), by default of those that lack it, and take out what has no item.
+
+    Returns the items indexed, as `collection/id`; one that cannot be read is logged and left out.
     """
     store = Store.connect(settings)
     wanted = blocks.lacking(settings) if items is None else list(items)

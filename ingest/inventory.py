@@ -9,10 +9,10 @@ from pathlib import Path
 def inventory(source: str) -> str | None:
     """SHA-256 over names, sizes and times of change of a product's files.
 
-    None where that would not tell all: the images of an Earth Search item lie elsewhere.
+    None where that would not tell all: the images of an Earth Search item or of an archive lie elsewhere.
     """
     path = Path(source)
-    if path.suffix.lower() in (".json", ".geojson"):
+    if path.suffix.lower() in (".json", ".geojson") or not path.exists():
         return None
     digest = hashlib.sha256()
     for name, stat in sorted(_files(path)):
@@ -25,5 +25,5 @@ def _files(path: Path) -> Iterator[tuple[str, os.stat_result]]:
         for folder, _, names in os.walk(path):
             for file in (Path(folder, name) for name in names):
                 yield str(file.relative_to(path)), file.stat(follow_symlinks=False)
-    elif path.exists():
+    else:
         yield "", path.stat()

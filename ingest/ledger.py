@@ -22,7 +22,7 @@ from uuid import uuid4
 from psycopg.types.json import Jsonb
 
 from ingest.errors import BusyError
-from stac.collections import INDICES, L1C, L2A
+from stac.collections import COLLECTION_IDS
 from stac.database import Connection, connect, transaction
 from stac.errors import NameFormatError
 from stac.naming import ProductName
@@ -34,12 +34,12 @@ LEASE = timedelta(hours=1)
 _LOCKS = 0x53324C47  # seed of our lock numbers: "S2LG"
 _ENTRY = "id, state, reason, source, fingerprint, inventory"
 
-# In use or superseded: what the catalogue says of the products it holds, but for those that somebody is at.
+# In use, or superseded with all its items: what the catalogue says of the products it holds that nobody is at.
 _SETTLE = """
 UPDATE sen2extract.ledger AS l
 SET state = h.state, updated = now() FROM (
-  SELECT id, CASE content->'properties'->'deprecated' WHEN 'true' THEN 'superseded' ELSE 'published' END AS state
-  FROM pgstac.items WHERE collection = ANY(%(scenes)s) AND id = ANY(%(ids)s)
+  SELECT id, min(CASE content->'properties'->'deprecated' WHEN 'true' THEN 'superseded' ELSE 'published' END) AS state
+  FROM pgstac.items WHERE collection = ANY(%(collections)s) AND id = ANY(%(ids)s) GROUP BY id
 ) AS h WHERE h.id = l.id AND l.state <> 'converting' AND l.state <> h.state
 """
 _CLAIM = """
@@ -75,12 +75,10 @@ WHERE state = 'converting' AND NOT {_AT_WORK}
 """  # noqa: S608 - constants only
 _ENTER = """
 WITH held AS (
-  SELECT id, max(state) AS state, array_agg(name ORDER BY name) AS items, max(fingerprint) AS fingerprint FROM (
-    SELECT id, collection || '/' || id AS name, collection = ANY(%(scenes)s) AS scene,
-      CASE content->'properties'->'deprecated' WHEN 'true' THEN 'superseded' ELSE 'published' END AS state,
-      content->'properties'->>'sen2extract:fingerprint' AS fingerprint
-    FROM pgstac.items WHERE collection = ANY(%(collections)s)
-  ) AS i GROUP BY id HAVING bool_or(scene)
+  SELECT id, min(CASE content->'properties'->'deprecated' WHEN 'true' THEN 'superseded' ELSE 'published' END) AS state,
+    array_agg(collection || '/' || id ORDER BY collection) AS items,
+    min(content->'properties'->>'sen2extract:fingerprint') AS fingerprint
+  FROM pgstac.items WHERE collection = ANY(%(collections)s) GROUP BY id
 )
 INSERT INTO sen2extract.ledger AS l (id, state, source, fingerprint, items)
 SELECT id, state, id, fingerprint, items FROM held ORDER BY id
@@ -91,7 +89,7 @@ _STRIKE = """
 UPDATE sen2extract.ledger AS l SET state = 'removed', items = '{}', updated = now(),
   reason = 'no longer in the catalogue'
 WHERE state IN ('published', 'superseded')
-AND NOT EXISTS (SELECT FROM pgstac.items WHERE collection = ANY(%(scenes)s) AND id = l.id)
+AND NOT EXISTS (SELECT FROM pgstac.items WHERE collection = ANY(%(collections)s) AND id = l.id)
 """
 
 
@@ -236,8 +234,8 @@ def align(settings: Settings) -> int:
     """
     with transaction(settings, None, "the ledger cannot be aligned with the catalogue") as tx:
         changed = tx.execute(_ABANDON).rowcount
-        changed += tx.execute(_ENTER, {"scenes": [L1C, L2A], "collections": [L1C, L2A, INDICES]}).rowcount
-        return changed + tx.execute(_STRIKE, {"scenes": [L1C, L2A]}).rowcount
+        changed += tx.execute(_ENTER, {"collections": list(COLLECTION_IDS)}).rowcount
+        return changed + tx.execute(_STRIKE, {"collections": list(COLLECTION_IDS)}).rowcount
 
 
 def busy(settings: Settings) -> frozenset[str]:
@@ -263,7 +261,7 @@ def sources_in_state(settings: Settings, state: str) -> dict[str, str]:
 
 def settle(tx: Connection, ids: Iterable[str]) -> None:
     """Say of products that the catalogue holds whether they are superseded."""
-    tx.execute(_SETTLE, {"ids": sorted(set(ids)), "scenes": [L1C, L2A]})
+    tx.execute(_SETTLE, {"ids": sorted(set(ids)), "collections": list(COLLECTION_IDS)})
 
 
 @contextmanager

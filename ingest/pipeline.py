@@ -23,8 +23,10 @@ from ingest.ledger import Claim, Entry, Subject
 from ingest.outcome import Outcome, Result
 from ingest.products import open_product
 from ingest.products.base import Product
+from ingest.products.sen2chain import IndexArchiveProduct
 from ingest.products.stored import StoredProduct
 from ingest.retry import patiently
+from ingest.sen2chain_convert import convert_indices
 from ingest.stopwatch import Stopwatch
 from ingest.store import Store
 from stac import catalog
@@ -140,7 +142,10 @@ def _convert_and_publish(product: Product, claim: Claim, settings: Settings, wat
     store = Store.connect(settings)
     prefixes = _prefixes(product.scene)
     with tempfile.TemporaryDirectory(prefix="sen2extract-") as folder:
-        conversion = convert(product, Path(folder), prefixes, watch)
+        if isinstance(product, IndexArchiveProduct):
+            conversion = convert_indices(product, Path(folder), prefixes["indices"], watch)
+        else:
+            conversion = convert(product, Path(folder), prefixes, watch)
         files = (*conversion.scene, *conversion.indices)
         _upload(files, store, settings, watch)
     items = _items(product.scene, conversion, settings)
@@ -168,7 +173,7 @@ def _publish(
 
 
 def _note_held(product: Product, claim: Claim, settings: Settings, watch: Stopwatch) -> None:
-    held = [f"{name}/{claim.id}" for name in (_collection(product.scene), INDICES)]
+    held = [f"{name}/{claim.id}" for name in sorted({_collection(product.scene), INDICES})]
     with transaction(settings, None, f"{claim.id}: the ledger cannot be told that it is held") as tx:
         ledger.published(tx, claim, catalog.existing(tx, held), timings=watch.seconds())
 
@@ -206,6 +211,8 @@ def _held(product: Product, subject: Subject, entry: Entry | None, settings: Set
     item = catalog.get_item(settings, _collection(scene), scene.item_id)
     if item is None or again == "always":
         return None
+    if scene.source == "sen2chain" != item["properties"].get("sen2extract:source"):
+        return "held already, made from the scene itself: better than the archive's lossy copy"
     missing = set(product.images) - set(item["assets"])
     if missing:
         return None
@@ -236,7 +243,9 @@ def _told(settings: Settings, subject: Subject, result: Result) -> Result:
 
 
 def _items(scene: Scene, conversion: Conversion, settings: Settings) -> list[pystac.Item]:
-    items = [scene_item(scene, _assets(conversion.scene), conversion.footprint, settings)]
+    items = []
+    if conversion.scene:
+        items.append(scene_item(scene, _assets(conversion.scene), conversion.footprint, settings))
     if conversion.indices:
         items.append(index_item(scene, _assets(conversion.indices), conversion.footprint, settings))
     return items
@@ -276,6 +285,8 @@ def _prefixes(scene: Scene) -> dict[str, str]:
 
 
 def _collection(scene: Scene) -> str:
+    if scene.source == "sen2chain":
+        return INDICES
     return L1C if scene.name.level == "L1C" else L2A
 
 

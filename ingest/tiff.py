@@ -1,4 +1,4 @@
-"""The directory of a TIFF: where the blocks of its first image lie (TIFF 6.0, BigTIFF; little-endian, as GDAL writes)."""
+"""The directory of a TIFF (6.0 or BigTIFF; little-endian, as GDAL writes): where the blocks of its first image lie."""
 
 import struct
 from collections.abc import Callable, Mapping

@@ -1,8 +1,9 @@
 """What every asset of a kind has in common: the part of an item's assets that stands in its collection's `item_assets`.
 
 pgSTAC stores an item without what its collection says already, so that a band costs an item its address, size and
-checksum, and nothing else. Field names are those of STAC 1.1 (`bands`, data values) and of the extensions eo 2,
-raster 2 and classification 2.
+checksum, and nothing else. What is long and of no use for opening a file (wavelengths, the classes of SCL) stands in
+the collection only, so that an item stays small when it is served. Field names are those of STAC 1.1 (`bands`, data
+values) and of the extensions eo 2, raster 2 and classification 2.
 """
 
 from typing import Any
@@ -38,7 +39,10 @@ def describe_asset(name: str) -> dict[str, Any]:
 def scene_assets(level: Level) -> dict[str, dict[str, Any]]:
     """`item_assets` of a collection of scenes."""
     names = [band.name for band in bands_of(level)] + [layer.name for layer in layers_of(level)] + [THUMBNAIL]
-    return {name: describe_asset(name) for name in names}
+    shared = {name: describe_asset(name) for name in names}
+    if "SCL" in shared:
+        shared["SCL"]["classification:classes"] = scene_classes()
+    return shared
 
 
 def index_assets() -> dict[str, dict[str, Any]]:
@@ -75,11 +79,10 @@ def _band_asset(band: Band) -> dict[str, Any]:
         "title": f"{band.description} ({band.name})",
         "roles": ["data", "reflectance"],
         "gsd": band.gsd,
-        "bands": [band_object(band)],
+        "bands": [{"name": band.name, "eo:common_name": band.common_name}],
         "data_type": "uint16",
         "nodata": 0,
         "raster:scale": _REFLECTANCE_SCALE,
-        "raster:spatial_resolution": band.gsd,
     }
 
 
@@ -90,14 +93,11 @@ def _layer_asset(layer: Layer) -> dict[str, Any]:
         "roles": list(layer.roles),
         "gsd": layer.gsd,
         "data_type": layer.data_type,
-        "raster:spatial_resolution": layer.gsd,
     }
     if layer.nodata is not None:
         asset["nodata"] = layer.nodata
     if layer.unit is not None:
         asset["unit"] = layer.unit
-    if layer.name == "SCL":
-        asset["classification:classes"] = _scene_classes()
     if layer.name == "TCI":
         asset["bands"] = [
             {"name": by_common_name(color).name, "eo:common_name": color} for color in ("red", "green", "blue")
@@ -105,7 +105,8 @@ def _layer_asset(layer: Layer) -> dict[str, Any]:
     return asset
 
 
-def _scene_classes() -> list[dict[str, Any]]:
+def scene_classes() -> list[dict[str, Any]]:
+    """`classification:classes` of SCL; of the collection, since no item differs."""
     return [
         {"value": c.value, "name": c.name, "color_hint": c.color.upper()} | ({"nodata": True} if c.value == 0 else {})
         for c in SCENE_CLASSES
@@ -121,8 +122,6 @@ def _index_asset(index: Index) -> dict[str, Any]:
         "data_type": "int16",
         "nodata": NODATA,
         "raster:scale": SCALE,
-        "raster:offset": 0.0,
-        "raster:spatial_resolution": index.gsd,
         "processing:expression": index_formula(index.name),
     }
 
@@ -135,6 +134,5 @@ def _mask_asset() -> dict[str, Any]:
         "gsd": 10,
         "data_type": "uint16",
         "nodata": MASK_NODATA,
-        "raster:spatial_resolution": 10,
         "classification:bitfields": bitfields(tuple(FIELDS)),
     }

@@ -60,10 +60,14 @@ def scene_item(scene: Scene, assets: Sequence[StoredAsset], footprint: Footprint
 
 
 def index_item(scene: Scene, assets: Sequence[StoredAsset], footprint: Footprint, settings: Settings) -> pystac.Item:
-    """Item of the index product of the L2A product `scene`: the same id, derived from the scene's own item."""
-    properties = _properties(scene, assets) | {
-        "processing:lineage": "Spectral indices and cloud masks from surface reflectance by Sen2Extract",
-    }
+    """Item of the index product of the L2A product `scene`: the same id, derived from the scene's own item.
+
+    An imported index product has no such item: its scene may be long gone.
+    """
+    properties = _properties(scene, assets)
+    if scene.source == "sen2chain":
+        return _item(_Bare(collection=INDICES, properties=properties), scene, assets, footprint, settings)
+    properties["processing:lineage"] = "Spectral indices and cloud masks from surface reflectance by Sen2Extract"
     derived_from = {
         "rel": "derived_from",
         "href": item_href(settings, L2A, scene.item_id),
@@ -109,6 +113,7 @@ def _item(
 
 def _properties(scene: Scene, assets: Sequence[StoredAsset]) -> dict[str, Any]:
     name = scene.name
+    generated = None if scene.generated is None else timestamp(scene.generated)
     optional: dict[str, Any] = {
         "eo:cloud_cover": scene.cloud_cover,
         "eo:snow_cover": scene.snow_cover,
@@ -119,6 +124,12 @@ def _properties(scene: Scene, assets: Sequence[StoredAsset]) -> dict[str, Any]:
         "view:azimuth": scene.view_azimuth,
         "view:incidence_angle": scene.view_incidence,
         "processing:software": dict(scene.software) or None,
+        "processing:lineage": scene.lineage,
+        "processing:datetime": generated,
+        "s2:generation_time": generated,
+        "s2:datatake_id": scene.datatake_id,
+        "s2:datastrip_id": scene.datastrip_id,
+        "s2:tile_id": scene.granule_id,
         "proj:code": _projection(assets),
         "sen2extract:offset_applied": scene.offset_applied or None,
     }
@@ -130,7 +141,6 @@ def _properties(scene: Scene, assets: Sequence[StoredAsset]) -> dict[str, Any]:
         "gsd": _gsd(assets),
         "processing:level": name.level,
         "processing:version": str(name.baseline),
-        "processing:datetime": timestamp(scene.generated),
         "sat:relative_orbit": name.relative_orbit,
         "grid:code": f"MGRS-{name.tile}",
         "mgrs:utm_zone": name.tile.zone,
@@ -139,14 +149,11 @@ def _properties(scene: Scene, assets: Sequence[StoredAsset]) -> dict[str, Any]:
         "s2:product_uri": f"{name}.SAFE",
         "s2:product_type": f"S2MSI{name.level[1:]}",
         "s2:processing_baseline": str(name.baseline),
-        "s2:generation_time": timestamp(scene.generated),
-        "s2:datatake_id": scene.datatake_id,
-        "s2:datastrip_id": scene.datastrip_id,
-        "s2:tile_id": scene.granule_id,
         "sen2extract:fingerprint": scene.fingerprint,
         "sen2extract:source": scene.source,
         **{key: value for key, value in scene.quality.items() if key in QUALITY},
         **{key: value for key, value in optional.items() if value is not None},
+        **scene.remarks,
     }
 
 
@@ -175,16 +182,15 @@ def _raster_fields(asset: StoredAsset) -> dict[str, Any]:
     if asset.grid is not None:
         fields["proj:shape"] = list(asset.grid.shape)
         fields["proj:transform"] = [_short(value) for value in asset.grid.transform]
-        fields["raster:spatial_resolution"] = _short(asset.grid.pixel_width)
     if asset.data_type is not None:
         fields["data_type"] = asset.data_type
     if asset.radiometry is not None:
         meaning = asset.radiometry
-        fields["raster:scale"] = meaning.scale
-        fields["raster:offset"] = meaning.offset
+        if (meaning.scale, meaning.offset) != (1.0, 0.0):
+            fields |= {"raster:scale": meaning.scale, "raster:offset": _short(meaning.offset)}
         fields |= {} if meaning.nodata is None else {"nodata": meaning.nodata}
         fields |= {} if meaning.unit is None else {"unit": meaning.unit}
-    if asset.statistics is not None:
+    if asset.statistics is not None and asset.name not in ("SCL", MASK):  # a mean of classes means nothing
         fields["statistics"] = _statistics(asset.statistics)
     return fields
 
@@ -202,7 +208,7 @@ def _statistics(statistics: Statistics) -> dict[str, float]:
         "stddev": statistics.stddev,
         "valid_percent": statistics.valid_percent,
     }
-    return {key: _short(round(value, 2)) for key, value in values.items() if value is not None}
+    return {key: _short(round(value, 1)) for key, value in values.items() if value is not None}
 
 
 def _mask_fields(asset: StoredAsset) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from stac.naming import ProductName
 
-SourceKind = Literal["safe", "earth-search"]
+SourceKind = Literal["safe", "aws", "earth-search", "sen2chain"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,17 +59,19 @@ class Scene:
 
     Angles in degrees, covers in per cent. `quality` holds further `s2:*` properties by their STAC name (for example
     `s2:vegetation_percentage`). `outline` is the footprint that the metadata declares (GeoJSON geometry, WGS 84), used
-    only where no valid pixel tells better. `fingerprint` changes when any byte of the product's inventory does.
+    only where no valid pixel tells better. `fingerprint` changes when the product's inventory does. What only the
+    product's metadata tell (`generated`, the ids) is None where they are gone. `lineage` says how the pixels came about
+    where that is not the usual way; `remarks` are further `sen2extract:*` properties.
     """
 
     name: ProductName
     acquired: datetime
-    generated: datetime
-    datatake_id: str
-    datastrip_id: str
-    granule_id: str
     fingerprint: str
     source: SourceKind
+    generated: datetime | None = None
+    datatake_id: str | None = None
+    datastrip_id: str | None = None
+    granule_id: str | None = None
     absolute_orbit: int | None = None
     orbit_state: Literal["ascending", "descending"] | None = None
     sun_azimuth: float | None = None
@@ -83,6 +85,8 @@ class Scene:
     offset_applied: bool = False
     via: str | None = None
     software: Mapping[str, str] = field(default_factory=dict)
+    lineage: str | None = None
+    remarks: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def item_id(self) -> str:

@@ -30,10 +30,13 @@ def acquisition_key(item: Mapping[str, Any]) -> AcquisitionKey:
     return item["collection"], name.unit, datatake, str(name.tile), start[1] if start else ""
 
 
-def rank(item: Mapping[str, Any]) -> tuple[Baseline, str, str]:
-    """Order of products of one acquisition: baseline as numbers, then date of generation, then name."""
-    name = ProductName.parse(item["id"])
-    return name.baseline, item["properties"].get("s2:generation_time", ""), item["id"]
+def rank(item: Mapping[str, Any]) -> tuple[Baseline, int, str, str]:
+    """Order of products of one acquisition: baseline as numbers, then origin, then date of generation, then name.
+
+    Of one baseline ESA's own product is preferred to one made locally, and either to a lossy copy.
+    """
+    name, properties = ProductName.parse(item["id"]), item["properties"]
+    return name.baseline, _trust(properties), properties.get("s2:generation_time", ""), item["id"]
 
 
 def mark_superseded(items: Iterable[Item], settings: Settings) -> list[Item]:
@@ -45,7 +48,23 @@ def mark_superseded(items: Iterable[Item], settings: Settings) -> list[Item]:
     groups: defaultdict[AcquisitionKey, list[Item]] = defaultdict(list)
     for item in items:
         groups[acquisition_key(item)].append(item)
-    return [marked for group in groups.values() for marked in _mark_group(sorted(group, key=rank), settings)]
+    return [marked for group in _joined(groups).values() for marked in _mark_group(sorted(group, key=rank), settings)]
+
+
+def _trust(properties: Mapping[str, Any]) -> int:
+    if properties.get("sen2extract:lossy"):
+        return 0
+    return 1 if properties.get("sen2extract:origin") == "local" else 2
+
+
+def _joined(groups: Mapping[AcquisitionKey, list[Item]]) -> dict[AcquisitionKey, list[Item]]:
+    """Items that do not say their datastrip join the one that their datatake and tile have, if it is only one."""
+    joined = {key: list(group) for key, group in groups.items()}
+    for key in [key for key in groups if not key[-1]]:
+        others = [other for other in joined if other[:-1] == key[:-1] and other[-1]]
+        if len(others) == 1:
+            joined[others[0]] += joined.pop(key)
+    return joined
 
 
 def _mark_group(ordered: list[Item], settings: Settings) -> list[Item]:

@@ -31,6 +31,7 @@ from tiler.masking import MaskParams
 from tiler.middleware import CacheHeaders, NoViewers
 from tiler.reader import AssetReader, ItemReader, MosaicBackend, MosaicItemReader
 from tiler.rendering import colormap_params, render_params
+from tiler.series import objects
 from tiler.series.engine import Engine, Limits
 from tiler.settings import TilerSettings
 
@@ -92,7 +93,14 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 def _engine(settings: Settings, tiler: TilerSettings, pool: ConnectionPool) -> Engine:
     limits = Limits(feature_pixels=tiler.max_feature_pixels, pixel_reads=tiler.max_pixel_reads)
-    return Engine(pool=pool, bucket=settings.s3_bucket, threads=tiler.threads, limits=limits)
+    return Engine(
+        pool=pool,
+        bucket=settings.s3_bucket,
+        store=objects.connect(settings, seconds=tiler.object_seconds),
+        threads=tiler.threads,
+        requests=tiler.requests,
+        limits=limits,
+    )
 
 
 def use_store(settings: Settings) -> None:
@@ -110,7 +118,14 @@ def _add_middleware(app: FastAPI, tiler: TilerSettings) -> None:
         allow_origins=["*"],
         allow_methods=["GET", "POST", "OPTIONS"],
         allow_headers=["*"],
-        expose_headers=["ETag", "Server-Timing", "X-Unreadable-Items", "X-Nearest-Tile", "Content-Disposition"],
+        expose_headers=[
+            "ETag",
+            "Server-Timing",
+            "X-Unreadable-Items",
+            "X-Nearest-Tile",
+            "X-Unindexed-Images",
+            "Content-Disposition",
+        ],
     )
 
 

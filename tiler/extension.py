@@ -118,7 +118,7 @@ def _answer(request: Request, collection: str, suffix: str | None, features: Seq
     return Response(
         content,
         media_type=wanted.media_type,
-        headers={**headers, **_unless_complete(series), "Server-Timing": watch.header},
+        headers={**headers, **_unless_complete(series), **_unindexed(series), "Server-Timing": watch.header},
     )
 
 
@@ -144,6 +144,11 @@ def _headers(asked: SeriesRequest, wanted: Format, plan: Plan, tag: str, tiler: 
 def _unless_complete(series: Series) -> dict[str, str]:
     """What failed may succeed next time: an answer with failures is not to be kept."""
     return {} if series.is_complete else {"Cache-Control": "no-store"}
+
+
+def _unindexed(series: Series) -> dict[str, str]:
+    """How many images were read the slow way, because the block index does not hold them."""
+    return {"X-Unindexed-Images": str(series.unindexed)} if series.unindexed else {}
 
 
 def _links(request: Request) -> list[dict[str, str]]:

@@ -12,7 +12,11 @@ class TilerSettings(BaseSettings):
     model_config = SettingsConfigDict(frozen=True, extra="ignore", env_prefix="TILER_")
 
     default_mask: str = Field(default=DEFAULT_PROFILE, description="mask profile of a request that names none")
-    threads: int = Field(default=16, ge=1, description="reads of the object store in flight, over all requests")
+    threads: int = Field(default=16, ge=1, description="threads that sum up series, and most images that GDAL reads")
+    requests: int = Field(default=64, ge=1, description="byte ranges asked of the object store at once, for all series")
+    object_seconds: float = Field(
+        default=10, gt=0, description="how long a series waits for one object before its row says unreadable"
+    )
     pool_size: int = Field(default=8, ge=1, description="most database connections of one process")
     max_features: int = Field(default=500, ge=1, description="most features of one series request")
     max_vertices: int = Field(default=100_000, ge=1, description="most vertices over all features of one request")

@@ -7,6 +7,7 @@ from ingest.errors import InvalidProductError
 from ingest.products.base import Document, Product, Raster
 from ingest.products.earth_search import open_earth_search
 from ingest.products.safe import open_safe
+from ingest.products.sen2chain import is_address, open_sen2chain
 
 __all__ = ["Document", "Product", "Raster", "open_product"]
 
@@ -16,12 +17,15 @@ def open_product(
 ) -> Product:
     """Open a product and check its inventory; the content decides the format, not the extension.
 
-    `source` is a SAFE folder or zip, or an Earth Search item (JSON) with its images beside it or remote. `assets`
-    restricts the images that must be there and are offered. Nothing stays open: there is nothing to close.
+    `source` is a SAFE folder or zip, an Earth Search item (JSON) with its images beside it or remote, or the address
+    of a product in a Sen2Chain archive (`ingest.products.sen2chain`). `assets` restricts the images that must be there
+    and are offered. Nothing stays open: there is nothing to close.
 
     Raises `InvalidProductError` where the product is broken or no Sentinel-2 product, `MissingImageError` where it is
     incomplete, `StoreError` where a remote image cannot be reached now.
     """
+    if is_address(source):
+        return open_sen2chain(source, assets)
     path = Path(source)
     if not path.exists():
         raise InvalidProductError(f"{source}: there is no such file or folder")

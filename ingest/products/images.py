@@ -20,6 +20,8 @@ from ingest.errors import InvalidProductError
 from ingest.products.base import Raster
 from ingest.products.jpeg2000 import SIGNATURES, BrokenCodestreamError, check_whole
 from stac.bands import BANDS, LAYERS, Level, bands_of, layers_of
+from stac.indices import INDICES
+from stac.masks import FIELDS
 from stac.scene import Grid
 
 _TIFF_SIGNATURES = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
@@ -47,9 +49,11 @@ def required_images(level: Level) -> frozenset[str]:
 
 
 def sample_type(image: str) -> tuple[str, int]:
-    """Type of an image's numbers and count of its channels."""
+    """Type of an image's numbers and count of its channels; indices and masks as Sen2Chain writes them."""
     if image in BANDS:
         return "uint16", 1
+    if image in INDICES or image in FIELDS:
+        return ("int16" if image in INDICES else "uint8"), 1
     return LAYERS[image].data_type, 3 if image == "TCI" else 1
 
 

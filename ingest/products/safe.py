@@ -19,6 +19,9 @@ from stac.scene import Radiometry, Scene
 _GRANULE = re.compile(r"GRANULE/([^/]+)/MTD_TL\.xml", re.IGNORECASE)
 _IMAGE = re.compile(r"(?:^|_)(B\d\d|B8A|SCL|AOT|WVP|TCI)(?:_(10|20|60)m)?\.(?:jp2|tiff?)", re.IGNORECASE)
 _PROBABILITY = re.compile(r"(?:MSK_(CLD|SNW)PRB|\w+_(CLD|SNW))_20m\.(?:jp2|tiff?)", re.IGNORECASE)
+_LAZY_PROVENANCE = "sen2chain_info.xml"
+"""Sen2Chain adds this file when it first reads a product, which does not change the product."""
+
 _RESOLUTIONS: Mapping[str, tuple[int, ...]] = {"AOT": (20, 10, 60), "WVP": (20, 10, 60)}
 """Where an image may be taken from, best first; the others come in their native resolution only."""
 
@@ -43,10 +46,11 @@ class SafeProduct:
         return raster
 
 
-def open_safe(path: Path, assets: frozenset[str] | None = None) -> SafeProduct:
+def open_safe(path: Path, assets: frozenset[str] | None = None, *, renamed: bool = False) -> SafeProduct:
     """Open a SAFE folder or zip and check its inventory.
 
-    `assets` restricts the images that must be there and are offered. Raises `InvalidProductError`, or
+    `assets` restricts the images that must be there and are offered. `renamed`: the folder's name counts where it
+    differs from the metadata's in its discriminator. Raises `InvalidProductError`, or
     `MissingImageError` naming every missing image.
     """
     archive = open_folder(path) if path.is_dir() else open_zip(path)
@@ -58,6 +62,7 @@ def open_safe(path: Path, assets: frozenset[str] | None = None) -> SafeProduct:
         Metadata(product, f"{archive.source}: {product_file}"),
         Metadata(granule, f"{archive.source}: {granule_file}"),
         folder=archive.name,
+        renamed=renamed,
         fingerprint=_fingerprint(archive, product, manifest or b""),
     )
     level = cast("Level", metadata.scene.name.level)
@@ -158,10 +163,15 @@ def _check_sizes(archive: Archive, files: Mapping[str, str]) -> None:
 
 
 def _fingerprint(archive: Archive, *documents: bytes) -> str:
-    """SHA-256 over the inventory (name, size, CRC where known) and the product-level documents."""
+    """SHA-256 over the inventory (names and sizes) and the product-level documents.
+
+    The manifest among them holds checksums of the images. A folder and the zip of it have the same fingerprint: a
+    product that is held already is not converted again.
+    """
     digest = hashlib.sha256()
     for name, member in sorted(archive.members.items()):
-        digest.update(f"{name}\0{member.size}\0{'' if member.crc is None else member.crc}\n".encode())
+        if name != _LAZY_PROVENANCE and not any(part.startswith(".") for part in name.split("/")):
+            digest.update(f"{name}\0{member.size}\n".encode())
     for document in documents:
         digest.update(document)
     return digest.hexdigest()

@@ -7,7 +7,7 @@ metadata; Sen2Cor's products of 2017-18 prefix some with `L2A_` or end them in `
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, cast
 from xml.etree.ElementTree import Element
 
@@ -43,12 +43,15 @@ class SafeMetadata:
     extent: Extent
 
 
-def read_metadata(product: Metadata, granule: Metadata, *, folder: str, fingerprint: str) -> SafeMetadata:
+def read_metadata(
+    product: Metadata, granule: Metadata, *, folder: str, fingerprint: str, renamed: bool = False
+) -> SafeMetadata:
     """Read a product's metadata; raises `InvalidProductError` naming file and element.
 
-    `folder` is the name of the product's folder: where it is a product name too, it must be the same.
+    `folder` is the name of the product's folder: where it is a product name too, it must be the same, but for its
+    discriminator if `renamed`; then the folder's name is the product's.
     """
-    name = _name(product, folder)
+    name = _name(product, folder, renamed=renamed)
     level = cast("Level", name.level)
     scene = _scene(name, product, granule, fingerprint)
     _check_identity(scene, product)
@@ -114,7 +117,7 @@ def view_angles(granule: Metadata) -> tuple[float | None, float | None]:
     return math.degrees(direction) % 360, sum(zeniths) / len(zeniths)
 
 
-def _name(product: Metadata, folder: str) -> ProductName:
+def _name(product: Metadata, folder: str, *, renamed: bool) -> ProductName:
     uri = product.text("PRODUCT_URI", "PRODUCT_URI_2A", "PRODUCT_URI_1C")
     try:
         name = ProductName.parse(uri or folder)
@@ -124,6 +127,8 @@ def _name(product: Metadata, folder: str) -> ProductName:
         named = ProductName.parse(folder)
     except NameFormatError:
         return name
+    if renamed and replace(name, discriminator=named.discriminator) == named:
+        return named
     if named != name:
         raise InvalidProductError(f"{product.label}: PRODUCT_URI is {name}, but the product is named {named}")
     return name
@@ -163,7 +168,7 @@ def _check_identity(scene: Scene, product: Metadata) -> None:
     """The files must be about the product that the name names: its tile, unit and relative orbit."""
     name = scene.name
     claims = {
-        "TILE_ID": (scene.granule_id, f"_T{name.tile}" in scene.granule_id),
+        "TILE_ID": (scene.granule_id, f"_T{name.tile}" in (scene.granule_id or "")),
         "SPACECRAFT_NAME": (unit := product.text("SPACECRAFT_NAME"), unit is None or unit[-1:] == name.unit[-1]),
         "SENSING_ORBIT_NUMBER": (
             orbit := product.number("SENSING_ORBIT_NUMBER"),

@@ -34,6 +34,7 @@ class StoredProduct:
             datatake_id=properties["s2:datatake_id"],
             datastrip_id=properties["s2:datastrip_id"],
             granule_id=properties["s2:tile_id"],
+            remarks={key: properties[key] for key in ("sen2extract:origin",) if key in properties},
             fingerprint=properties["sen2extract:fingerprint"],
             source=properties["sen2extract:source"],
             absolute_orbit=properties.get("sat:absolute_orbit"),

@@ -1,6 +1,6 @@
 """The exact pixels of a sample product: what `write_product` writes and what tests may expect."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from types import EllipsisType
@@ -64,8 +64,19 @@ def expected(
 
 def image(spec: ProductSpec, layer: str, gsd: int) -> Pixels:
     """All pixels of a layer at a nominal resolution: uint16 for bands, AOT and WVP, uint8 for the rest."""
-    make = _maker(layer)
-    return np.concatenate([make(spec, scene) for scene in _scenes(spec, gsd)], axis=-2)
+    return images(spec, (layer,), gsd)[layer]
+
+
+def images(spec: ProductSpec, layers: Sequence[str], gsd: int) -> dict[str, Pixels]:
+    """All pixels of several layers of one resolution; the scene, which costs most, is made once for all of them."""
+    parts: dict[str, list[Pixels]] = {layer: [] for layer in layers}
+    for scene in _scenes(spec, gsd):
+        for layer in layers:
+            parts[layer].append(_maker(layer)(spec, scene))
+    joined: dict[str, Any] = {}
+    for layer in layers:
+        joined[layer] = np.concatenate(parts.pop(layer), axis=-2)
+    return joined
 
 
 def reflectance(spec: ProductSpec, band: str, *, gsd: int | None = None) -> F32:

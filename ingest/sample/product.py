@@ -11,7 +11,7 @@ from ingest.sample.grid import corner_transform
 from ingest.sample.images import write_jp2
 from ingest.sample.manifest import data_objects, digest_of, manifest
 from ingest.sample.masks import write_mask
-from ingest.sample.pixels import PREVIEW_PIXEL, image, preview
+from ingest.sample.pixels import PREVIEW_PIXEL, images, preview
 from ingest.sample.product_xml import product_metadata
 from ingest.sample.spec import ProductSpec
 from ingest.sample.tile_xml import tile_metadata
@@ -44,12 +44,12 @@ def write_product(spec: ProductSpec, folder: Path, *, zipped: bool = False) -> P
 
 def _write_images(spec: ProductSpec, tree: Path) -> None:
     grid = spec.grid
-    for file in layout.images(spec):
-        pixels = image(spec, file.layer, file.gsd)
-        write_jp2(tree / file.path, pixels, epsg=grid.epsg, transform=grid.transform(file.gsd))
-    for mask in layout.probabilities(spec):
-        pixels = image(spec, mask.kind.removeprefix("MSK_"), mask.gsd)
-        write_jp2(tree / mask.path, pixels, epsg=grid.epsg, transform=grid.transform(mask.gsd))
+    files = [(file.layer, file.gsd, file.path) for file in layout.images(spec)]
+    files += [(mask.kind.removeprefix("MSK_"), mask.gsd, mask.path) for mask in layout.probabilities(spec)]
+    for gsd in layout.GSDS:
+        paths = {layer: path for layer, resolution, path in files if resolution == gsd}
+        for layer, pixels in images(spec, tuple(paths), gsd).items():
+            write_jp2(tree / paths[layer], pixels, epsg=grid.epsg, transform=grid.transform(gsd))
     for mask in layout.band_masks(spec):
         write_mask(spec, mask, tree / mask.path)
     shown = corner_transform(grid.origin, PREVIEW_PIXEL)

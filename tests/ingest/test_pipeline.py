@@ -108,7 +108,8 @@ def test_a_zip_and_a_folder_are_the_same_product(
     keys = sorted(bucket.keys())
     assert any(published in key for key in keys)
     zipped = write_product(SPEC, folder / "zipped", zipped=True)
-    assert ingest_product(str(zipped), settings=settings).ok
+    again = ingest_product(str(zipped), settings=settings)
+    assert (again.state, again.reason) == ("unchanged", "held already")
     assert sorted(bucket.keys()) == keys
 
 

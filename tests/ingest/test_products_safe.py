@@ -199,6 +199,17 @@ def test_geotiff_of_any_name_is_read(copy: Path) -> None:
     np.testing.assert_array_equal(open_product(str(copy)).read("B04").pixels, pixels[0])
 
 
+def test_a_folder_and_its_zip_have_one_fingerprint(copy: Path, tmp_path: Path) -> None:
+    folder = open_product(str(copy)).scene.fingerprint
+    (copy / ".DS_Store").write_bytes(b"litter")
+    packed = shutil.make_archive(str(tmp_path / "packed"), "zip", copy.parent, copy.name)
+    assert open_product(packed).scene.fingerprint == folder
+    manifest = copy / "manifest.safe"
+    manifest.write_bytes(manifest.read_bytes() + b"\n<!-- another checksum -->")
+    repacked = shutil.make_archive(str(tmp_path / "repacked"), "zip", copy.parent, copy.name)
+    assert open_product(repacked).scene.fingerprint == open_product(str(copy)).scene.fingerprint != folder
+
+
 def test_fingerprint_follows_the_inventory(copy: Path) -> None:
     before = open_product(str(copy)).scene.fingerprint
     assert open_product(str(copy)).scene.fingerprint == before

@@ -53,6 +53,27 @@ def test_two_datastrips_of_one_datatake_both_count() -> None:
     assert current(mark_superseded([first, second], SETTINGS)) == {first["id"], second["id"]}
 
 
+def test_of_one_baseline_a_local_or_lossy_copy_gives_way_though_made_later() -> None:
+    esa = item("0511", made="20250105T062233")
+    local = item("0511", made="20250301T000000", **{"sen2extract:origin": "local"})
+    lossy = item("0511", made="20250401T000000", **{"sen2extract:lossy": True})
+
+    for order in permutations([esa, local, lossy]):
+        assert current(mark_superseded(order, SETTINGS)) == {esa["id"]}
+    assert current(mark_superseded([lossy, local], SETTINGS)) == {local["id"]}
+
+
+def test_an_item_without_a_datastrip_is_of_the_only_one_there_is() -> None:
+    imported = item("0509", **{"s2:datastrip_id": ""})
+    first, second = item("0511"), item("0511", made="20250602T000000", datastrip="20250105T031345")
+
+    assert current(mark_superseded([imported, first], SETTINGS)) == {first["id"]}
+    assert current(mark_superseded([imported, first, second], SETTINGS)) == {
+        each["id"] for each in (imported, first, second)
+    }
+    assert current(mark_superseded([imported], SETTINGS)) == {imported["id"]}
+
+
 def test_the_versions_are_linked_in_order() -> None:
     old, middle, new = mark_superseded([item("0511"), item("0208"), item("0400")], SETTINGS)
 

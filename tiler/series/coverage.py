@@ -2,6 +2,7 @@
 
 from collections.abc import Hashable
 from dataclasses import dataclass
+from functools import cached_property
 from threading import Lock
 from typing import Any
 
@@ -33,6 +34,16 @@ class Coverage:
     def inside(self) -> NDArray[np.bool_]:
         """Pixels with any weight, same shape as `weights`."""
         return self.weights > 0
+
+    @cached_property
+    def places(self) -> NDArray[np.intp]:
+        """Where the pixels with any weight are in the flattened window; worked out once for all dates."""
+        return np.flatnonzero(self.weights)
+
+    @cached_property
+    def shares(self) -> NDArray[np.float64]:
+        """Weights of the pixels at `places`."""
+        return self.weights.reshape(-1)[self.places]
 
     @property
     def total(self) -> float:

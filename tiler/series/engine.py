@@ -3,14 +3,17 @@
 import hashlib
 import json
 import time
+from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import batched
+from threading import BoundedSemaphore
 from types import TracebackType
 from typing import Self
 
 import shapely
+from obstore.store import S3Store
 from psycopg_pool import ConnectionPool
 
 from stac.bands import BANDS
@@ -20,11 +23,13 @@ from tiler.series.features import Feature, all_of
 from tiler.series.request import SeriesRequest
 from tiler.series.rows import Row, Series
 from tiler.series.sampling import Acquisition, Sampler, acquisitions_of
+from tiler.series.units import Blocks, Cost, Unit, fetch, locate, total, units
 from tiler.series.version import VERSION
 
 _WIDEST = 3.0
 """Degrees: what is wider or higher than three tiles is refused without asking the catalogue."""
 _PIXELS_AT_ONCE = 16_000_000
+_LOCATED_AT_ONCE = 2000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,20 +63,29 @@ class Plan:
 
 @dataclass(kw_only=True)
 class Engine:
-    """Answers series requests; its threads are the most reads in flight, over all requests."""
+    """Answers series requests.
+
+    `requests` is the most byte ranges in flight, over all requests; `threads` sum up what arrives, and are the most
+    images that GDAL reads at once.
+    """
 
     pool: ConnectionPool
     bucket: str
+    store: S3Store
     threads: int = 16
+    requests: int = 64
     limits: Limits = field(default_factory=Limits)
 
     def __enter__(self) -> Self:
         self._executor = ThreadPoolExecutor(max_workers=self.threads, thread_name_prefix="series")
+        self._gdal = BoundedSemaphore(self.threads)
+        self._fetchers = ThreadPoolExecutor(max_workers=self.requests, thread_name_prefix="ranges")
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._fetchers.shutdown(cancel_futures=True)
         self._executor.shutdown(cancel_futures=True)
 
     def plan(self, request: SeriesRequest, features: Sequence[Feature]) -> Plan:
@@ -96,8 +110,8 @@ class Engine:
 
     def run(self, plan: Plan) -> Series:
         """Read everything of `plan` and sum it up; what cannot be read becomes a row that says so."""
-        sampler = Sampler(request=plan.request)
-        rows = [row for found in self._in_batches(sampler, plan) for row in found]
+        unindexed: set[str] = set()
+        rows = [row for found in self._rows(plan, unindexed) for row in found]
         kept = [row for row in rows if _is_enough(row, plan.request.min_valid)]
         return Series(
             request=plan.request,
@@ -106,12 +120,43 @@ class Engine:
             acquisitions=len(plan.acquisitions),
             dropped=len(rows) - len(kept),
             nearest=plan.nearest,
+            unindexed=len(unindexed),
         )
 
-    def _in_batches(self, sampler: Sampler, plan: Plan) -> Iterator[list[Row]]:
-        """Rows of each acquisition; of large ones, only so many at once that memory stays bounded."""
-        for batch in batched(plan.acquisitions, max(1, _PIXELS_AT_ONCE // max(1, plan.pixels))):
-            yield from self._executor.map(sampler.rows, batch)
+    def explain(self, plan: Plan) -> Cost:
+        """What reading `plan` would cost; only the block index is asked."""
+        return total(unit for batch in self._located(Sampler(request=plan.request), plan) for unit in batch)
+
+    def _rows(self, plan: Plan, unindexed: set[str]) -> Iterator[list[Row]]:
+        """Rows unit by unit; of large ones, only so many at once that memory stays bounded."""
+        sampler = Sampler(request=plan.request)
+        for batch in self._located(sampler, plan):
+            largest = max(unit.pixels for unit in batch)
+            ahead = max(1, min(2 * self.requests, _PIXELS_AT_ONCE // max(1, largest)))
+            pending: deque[Future[list[Row]]] = deque()
+            try:
+                for unit in batch:
+                    pending.append(self._begin(sampler, unit, unindexed, many=ahead > self.requests <= len(batch)))
+                    if len(pending) == ahead:
+                        yield pending.popleft().result()
+                while pending:
+                    yield pending.popleft().result()
+            finally:
+                for future in pending:
+                    future.cancel()
+
+    def _located(self, sampler: Sampler, plan: Plan) -> Iterator[Sequence[Unit]]:
+        """The units of `plan`, with the places of their blocks, some at a time."""
+        for batch in batched(units(sampler, plan.acquisitions), _LOCATED_AT_ONCE):
+            with self.pool.connection() as connection:
+                locate(connection, batch)
+            yield batch
+
+    def _begin(self, sampler: Sampler, unit: Unit, unindexed: set[str], *, many: bool) -> Future[list[Row]]:
+        """Among many units each reads its own images, one after the other; of few, all images are read at once."""
+        fetched = {} if many else fetch(self.store, unit, self._fetchers)
+        source = Blocks(store=self.store, unit=unit, fetched=fetched, unindexed=unindexed, gdal=self._gdal)
+        return (self._fetchers if many else self._executor).submit(_sample, sampler, unit, source)
 
     def _check_cost(self, acquisitions: Sequence[Acquisition], sizes: Sequence[int], images: int) -> None:
         for one, size in zip(acquisitions, sizes, strict=True):
@@ -146,6 +191,10 @@ class Stopwatch:
     def header(self) -> str:
         """The value of a `Server-Timing` header."""
         return ", ".join(f"{name};dur={duration:.1f}" for name, duration in self.laps.items())
+
+
+def _sample(sampler: Sampler, unit: Unit, source: Blocks) -> list[Row]:
+    return [row for acquisition in unit.acquisitions for row in sampler.rows(acquisition, source)]
 
 
 def _refuse_huge(feature: Feature) -> None:

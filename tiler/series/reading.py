@@ -1,8 +1,8 @@
 """Pixels of one observation within one window: stored numbers to values on the fine grid, and the mask beside them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import rasterio
@@ -23,6 +23,13 @@ from tiler.series.statistics import Pixels
 _BILINEAR_FACTOR = 2
 
 
+class Source(Protocol):
+    """Where stored numbers come from."""
+
+    def read(self, image: Image, window: Window) -> NDArray[Any]:
+        """Stored numbers of `window` on the image's own grid; raises `UnreadableError` naming the object."""
+
+
 class MissingImageError(Exception):
     """An observation that lacks what a row needs; `status` is the row's."""
 
@@ -37,8 +44,16 @@ def fine_grid(observation: Observation) -> Grid | None:
     return min(grids, key=lambda grid: grid.size) if grids else None
 
 
+class Gdal:
+    """Reads by GDAL: what needs no block index, at thirty times the cost."""
+
+    def read(self, image: Image, window: Window) -> NDArray[Any]:
+        """Stored numbers of `window` on the image's own grid; raises `UnreadableError` naming the object."""
+        return read_window(image, window)
+
+
 def read_window(image: Image, window: Window) -> NDArray[Any]:
-    """Stored numbers of `window` on the image's own grid; raises `UnreadableError` naming the object."""
+    """Stored numbers of `window` on the image's own grid, by GDAL; raises `UnreadableError` naming the object."""
     area = RasterWindow(window.left, window.top, window.shape[1], window.shape[0])
     try:
         with rasterio.open(image.path) as source:
@@ -54,12 +69,16 @@ def read_window(image: Image, window: Window) -> NDArray[Any]:
 
 @dataclass(kw_only=True)
 class SceneReader:
-    """Reads one observation within one coverage; each image at most once."""
+    """Reads one observation within one coverage; each image at most once.
+
+    All arrays are flat: the pixels that the coverage holds, in its order.
+    """
 
     observation: Observation
     grid: Grid
     coverage: Coverage
     profile: Profile
+    source: Source
     _stored: dict[tuple[str, bool], NDArray[Any]] = field(default_factory=dict)
 
     def pixels(self, name: str, *, computed: bool) -> Pixels:
@@ -68,14 +87,13 @@ class SceneReader:
         Raises `UnreadableError`, or `MissingImageError` with the status of the row that says so.
         """
         self._require_mask()
-        inside = self.coverage.inside
         values = self._index(INDICES[name]) if computed else self._values(name)
         masked, probability = self._mask()
         return Pixels(
-            values=values[inside],
-            weights=self.coverage.weights[inside],
-            masked=masked[inside],
-            cloud_probability=probability[inside],
+            values=values,
+            weights=self.coverage.shares,
+            masked=masked,
+            cloud_probability=probability,
             outside=self.coverage.outside,
         )
 
@@ -120,8 +138,8 @@ class SceneReader:
         )
 
     def _mask(self) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
-        """What the profile leaves out, and the cloud probability, in the shape of the coverage."""
-        shape = self.coverage.weights.shape
+        """What the profile leaves out, and the cloud probability."""
+        shape = self.coverage.places.shape
         unknown = np.full(shape, np.nan), np.zeros(shape, dtype=np.bool_)
         if MASK not in self.observation.images:
             return unknown[1], unknown[0]
@@ -142,30 +160,56 @@ class SceneReader:
     def _fine(self, name: str, *, smooth: bool) -> NDArray[Any]:
         key = name, smooth
         if key not in self._stored:
-            self._stored[key] = fine_window(self.observation.images[name], self.grid, self.coverage.window, smooth)
+            stored = fine_window(self.observation.images[name], self.grid, self.coverage.window, smooth, self.source)
+            self._stored[key] = stored.reshape(-1)[self.coverage.places]
         return self._stored[key]
 
 
-def fine_window(image: Image, grid: Grid, window: Window, smooth: bool) -> NDArray[Any]:  # noqa: FBT001
+def own_window(image: Image, grid: Grid, window: Window, *, smooth: bool) -> Window:
+    """The window of the image's own grid from which `window` of the fine `grid` is made.
+
+    Raises `UnreadableError` where the grids do not fit.
+    """
+    if image.grid.refined(grid.size) != grid:
+        raise UnreadableError(f"{image.key} does not lie on the grid of its scene")
+    factor = round(image.grid.size / grid.size)
+    return window if factor == 1 else window.coarsened(factor, image.grid, margin=1 if smooth else 0)
+
+
+def fine_window(image: Image, grid: Grid, window: Window, smooth: bool, source: Source) -> NDArray[Any]:  # noqa: FBT001
     """Stored numbers of `image` for `window` of the fine `grid`.
 
     A coarser image is repeated (the value of the pixel that contains the place), or, `smooth` and of twice the size,
     interpolated exactly as ingestion does. Raises `UnreadableError` where the grids do not fit.
     """
-    factor = round(image.grid.size / grid.size)
-    if image.grid.refined(grid.size) != grid:
-        raise UnreadableError(f"{image.key} does not lie on the grid of its scene")
+    own = own_window(image, grid, window, smooth=smooth)
     if 0 in window.shape:
         return np.zeros(window.shape, dtype=np.uint16)
+    stored = source.read(image, own)
+    factor = round(image.grid.size / grid.size)
     if factor == 1:
-        return read_window(image, window)
-    margin = 1 if smooth else 0
-    coarse = window.coarsened(factor, image.grid, margin)
-    stored = read_window(image, coarse)
+        return stored
     fine = (
         double(stored.astype(np.uint16), int(image.nodata or 0))
         if smooth and factor == _BILINEAR_FACTOR
         else stored.repeat(factor, axis=0).repeat(factor, axis=1)
     )
-    top, left = window.top - coarse.top * factor, window.left - coarse.left * factor
+    top, left = window.top - own.top * factor, window.left - own.left * factor
     return fine[top : top + window.shape[0], left : left + window.shape[1]]
+
+
+def needed(
+    observation: Observation, grid: Grid, window: Window, names: Mapping[str, bool]
+) -> Iterator[tuple[Image, Window]]:
+    """The images, and the windows of their own grids, that a reader of the same will read for `names`.
+
+    `names` are indices and assets, with whether they are computed from bands. What cannot be read is left out.
+    """
+    wanted = {(MASK, False)}
+    for name, computed in names.items():
+        wanted |= {(band, True) for band in INDICES[name].bands} if computed else {(name, False)}
+    for name, smooth in sorted(wanted):
+        image = observation.images.get(name)
+        if image is None or 0 in window.shape or image.grid.refined(grid.size) != grid:
+            continue
+        yield image, own_window(image, grid, window, smooth=smooth)

@@ -41,7 +41,10 @@ class Row:
 
 @dataclass(frozen=True, kw_only=True)
 class Series:
-    """A whole answer; `attributes` are the features' own, by feature id."""
+    """A whole answer; `attributes` are the features' own, by feature id.
+
+    `unindexed` counts the objects that the block index did not hold, read by GDAL at many times the cost.
+    """
 
     request: SeriesRequest
     rows: Sequence[Row]
@@ -49,6 +52,7 @@ class Series:
     acquisitions: int = 0
     dropped: int = 0
     nearest: Nearest | None = None
+    unindexed: int = 0
 
     @property
     def statuses(self) -> dict[str, int]:

@@ -14,12 +14,13 @@ import shapely
 from shapely.geometry import MultiPoint, Point
 from shapely.geometry.base import BaseGeometry
 
+from stac.masks import Profile
 from tiler.series.acquisitions import Observation
 from tiler.series.coverage import Coverage, Coverages, cover
 from tiler.series.errors import UnreadableError
 from tiler.series.features import Feature, project
-from tiler.series.grid import Grid
-from tiler.series.reading import MissingImageError, SceneReader, fine_grid
+from tiler.series.grid import Grid, Image, Window
+from tiler.series.reading import Gdal, MissingImageError, SceneReader, Source, fine_grid, needed
 from tiler.series.request import INDICES_COLLECTION, SeriesRequest
 from tiler.series.rows import Row, Status
 from tiler.series.statistics import Pixels, Statistics, merge, summarise
@@ -61,25 +62,54 @@ class Failure:
 
 
 @dataclass(kw_only=True)
+class _Readers:
+    """Readers of one acquisition, so that several indices share what is read."""
+
+    profile: Profile
+    source: Source
+    known: dict[Hashable, SceneReader] = field(default_factory=dict)
+
+    def of(self, observation: Observation, grid: Grid, coverage: Coverage) -> SceneReader:
+        key = observation.item_id, id(coverage)
+        if key not in self.known:
+            self.known[key] = SceneReader(
+                observation=observation, grid=grid, coverage=coverage, profile=self.profile, source=self.source
+            )
+        return self.known[key]
+
+
+@dataclass(kw_only=True)
 class Sampler:
     """Reads acquisitions for one request; safe to use from several threads."""
 
     request: SeriesRequest
     coverages: Coverages = field(default_factory=Coverages)
 
-    def rows(self, acquisition: Acquisition) -> list[Row]:
-        """One row per index or asset of the request."""
-        readers: dict[Hashable, SceneReader] = {}
+    def rows(self, acquisition: Acquisition, source: Source | None = None) -> list[Row]:
+        """One row per index or asset of the request; `source` (GDAL, if none) reads the images."""
+        readers = _Readers(profile=self.request.mask, source=source or Gdal())
         return [self._row(acquisition, name, readers) for name in self.request.names]
 
-    def _row(self, acquisition: Acquisition, name: str, readers: dict[Hashable, SceneReader]) -> Row:
+    def reads(self, acquisition: Acquisition) -> list[list[tuple[Image, Window]]]:
+        """What `rows` will read, by scene, as long as nothing fails. Of a point, later scenes may not be needed."""
+        names = {name: self._is_computed(name) for name in self.request.names}
+        point = isinstance(acquisition.feature.geometry, Point)
+        found = []
+        for position, scene in enumerate(acquisition.scenes):
+            shared = ((scene,), 0) if point else (acquisition.scenes, position)
+            window = self._coverage(acquisition.feature, *shared).window
+            images = [needed(observation, scene.grid, window, names) for observation in scene.observations]
+            found.append([read for one in images for read in one])
+        return found
+
+    def _row(self, acquisition: Acquisition, name: str, readers: _Readers) -> Row:
         if not acquisition.scenes:
             return self._failed(acquisition, acquisition.bare[0], name, "no_data_asset", "the item has no usable image")
         if isinstance(acquisition.feature.geometry, Point):
             return self._of_point(acquisition, name, readers)
         return self._shared(acquisition, acquisition.scenes, name, readers)
 
-    def _of_point(self, acquisition: Acquisition, name: str, readers: dict[Hashable, SceneReader]) -> Row:
+    def _of_point(self, acquisition: Acquisition, name: str, readers: _Readers) -> Row:
         rows: list[Row] = []
         for scene in acquisition.scenes:
             rows.append(self._shared(acquisition, (scene,), name, readers))
@@ -87,9 +117,7 @@ class Sampler:
                 return rows[-1]
         return min(rows, key=lambda row: _RANK.index(row.status))
 
-    def _shared(
-        self, acquisition: Acquisition, scenes: Sequence[TileScene], name: str, readers: dict[Hashable, SceneReader]
-    ) -> Row:
+    def _shared(self, acquisition: Acquisition, scenes: Sequence[TileScene], name: str, readers: _Readers) -> Row:
         """A row from all `scenes` that can be read; those that cannot leave their ground to the others."""
         failures: list[Failure] = []
         left = list(scenes)
@@ -116,19 +144,14 @@ class Sampler:
         scene: TileScene,
         coverage: Coverage,
         name: str,
-        readers: dict[Hashable, SceneReader],
+        readers: _Readers,
         failures: list[Failure],
     ) -> Pixels | None:
         """What a tile contributes; None, and one more of `failures`, where none of its observations can be read."""
         merged: Pixels | None = None
         for observation in scene.observations:
-            key = observation.item_id, id(coverage)
-            if key not in readers:
-                readers[key] = SceneReader(
-                    observation=observation, grid=scene.grid, coverage=coverage, profile=self.request.mask
-                )
             try:
-                found = readers[key].pixels(name, computed=self._is_computed(name))
+                found = readers.of(observation, scene.grid, coverage).pixels(name, computed=self._is_computed(name))
             except MissingImageError as error:
                 failures.append(Failure(observation=observation, status=error.status, reason=str(error)))
             except UnreadableError as error:

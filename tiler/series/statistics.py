@@ -1,6 +1,6 @@
 """Weighted statistics of the pixels of a feature; numpy only."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,6 +49,8 @@ class Statistics:
 
 def merge(parts: list[Pixels]) -> Pixels:
     """The pixels of a feature's parts, together."""
+    if len(parts) == 1:
+        return parts[0]
     return Pixels(
         values=np.concatenate([part.values for part in parts]),
         weights=np.concatenate([part.weights for part in parts]),
@@ -80,7 +82,7 @@ def summarise(pixels: Pixels, percentiles: tuple[float, ...]) -> Statistics:
 
 def weighted_mean(values: NDArray[np.float64], weights: NDArray[np.float64]) -> float:
     """Sum of weight x value over the sum of the weights."""
-    return float(np.average(values, weights=weights))
+    return float((values * weights).sum() / weights.sum())
 
 
 def weighted_percentiles(
@@ -103,6 +105,12 @@ def weighted_percentiles(
 def _with_moments(
     counts: Statistics, values: NDArray[np.float64], weights: NDArray[np.float64], percentiles: tuple[float, ...]
 ) -> Statistics:
+    if values.size == 1:
+        value = float(values[0])
+        return replace(
+            counts, mean=value, minimum=value, maximum=value, std=0.0, median=value,
+            percentiles=(value,) * len(percentiles),
+        )  # fmt: skip
     mean = weighted_mean(values, weights)
     median, *asked = weighted_percentiles(values, weights, (50.0, *percentiles))
     return Statistics(

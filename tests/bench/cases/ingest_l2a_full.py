@@ -1,0 +1,77 @@
+"""A whole L2A product of real size into COGs, indices, mask, statistics and thumbnail, beside the pure decoding of it.
+
+`ours` and `peer` are CPU seconds of the conversion and of decoding the same images once with OpenJPEG through rasterio:
+a ratio of 0.8 meets the target (no more than 1.25 times the decoding). `cog_driver` makes COGs only, by GDAL's driver
+straight from the JPEG 2000 files, with the same options.
+"""
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import rasterio
+from measure import Cost, measure
+from products import full_size_product
+from rasterio.shutil import copy
+
+from ingest.convert import convert
+from ingest.products import open_product
+
+SIZE = int(os.environ.get("BENCH_SIZE", "10980"))
+COG_OPTIONS = {
+    "BLOCKSIZE": 256,
+    "COMPRESS": "ZSTD",
+    "LEVEL": 1,
+    "PREDICTOR": "YES",
+    "OVERVIEWS": "IGNORE_EXISTING",
+    "NUM_THREADS": 1,
+}
+
+
+def run() -> dict[str, Any]:
+    product = full_size_product(SIZE)
+    files = _files(product)
+    ours = measure(_convert, product)
+    decode = measure(_decode, files)
+    driver = measure(_cog_driver, files)
+    return {
+        "ours": ours.cpu,
+        "peer": decode.cpu,
+        "unit": "CPU s",
+        "times_decode": ours.cpu / decode.cpu,
+        "size": SIZE,
+        "images": len(files),
+        "ours_full": _told(ours),
+        "decode": _told(decode),
+        "cog_driver": _told(driver),
+    }
+
+
+def _files(product: Path) -> list[Path]:
+    opened: Any = open_product(str(product))
+    return [product / member for member in opened.files.values()]
+
+
+def _convert(product: Path) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        convert(open_product(str(product)), Path(folder), {"scene": "scene/x", "indices": "indices/x"}, lambda _: None)
+
+
+def _decode(files: list[Path]) -> None:
+    with rasterio.Env(GDAL_NUM_THREADS=1):
+        for file in files:
+            with rasterio.open(file) as dataset:
+                dataset.read()
+
+
+def _cog_driver(files: list[Path]) -> None:
+    with tempfile.TemporaryDirectory() as folder, rasterio.Env(GDAL_NUM_THREADS=1):
+        for file in files:
+            target = Path(folder) / "peer.tif"
+            copy(str(file), str(target), driver="COG", **COG_OPTIONS)
+            target.unlink()
+
+
+def _told(cost: Cost) -> dict[str, Any]:
+    return {"wall_s": cost.wall, "cpu_s": cost.cpu, "peak_mb": cost.memory}

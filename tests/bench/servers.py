@@ -1,0 +1,106 @@
+"""A private PostgreSQL and S3 store to measure on, as the tests have them."""
+
+import shutil
+import socket
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from stac import catalog
+from stac.settings import Settings
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "deploy" / "local"))
+
+import objectstore  # noqa: E402 - deploy/local is no package
+import postgres as pg  # noqa: E402
+import processes  # noqa: E402
+from environment import WEED_OFFSETS  # noqa: E402
+
+_LAST_PORT = 65535
+_BUCKET = "bench"
+_PATIENCE = 60
+
+
+@contextmanager
+def servers() -> Iterator[Settings]:
+    """Settings of a migrated, empty catalogue and an empty bucket; both are gone afterwards."""
+    folder = Path(tempfile.mkdtemp(prefix="s2e-bench-"))
+    folder.chmod(0o755)  # user postgres has to get in when we are root
+    with _database(folder / "pg") as dsn, _store(folder / "s3") as (endpoint, key, secret):
+        settings = Settings(
+            pg_dsn=dsn,
+            s3_endpoint=endpoint,
+            s3_public_url=f"{endpoint}/{_BUCKET}",
+            s3_bucket=_BUCKET,
+            aws_access_key_id=key,
+            aws_secret_access_key=SecretStr(secret),
+        )
+        catalog.migrate(settings)
+        yield settings
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _database(folder: Path) -> Iterator[str]:
+    folder.mkdir()
+    folder.chmod(0o755)
+    cluster = pg.Cluster(data=folder / "data", port=_free_port(), user="bench", password=uuid.uuid4().hex)
+    env = {
+        "PGHOST": "127.0.0.1",
+        "PGPORT": str(cluster.port),
+        "PGUSER": cluster.user,
+        "PGPASSWORD": cluster.password,
+    }
+    cluster.create()
+    with (folder / "log").open("wb") as log:
+        server = cluster.start(log)
+    try:
+        _wait(lambda: pg.answers(env))
+        pg.ensure_database(env, "bench")
+        yield pg.conninfo(env, "bench")
+    finally:
+        server.send_signal(pg.FAST_STOP)
+        server.wait(_PATIENCE)
+
+
+@contextmanager
+def _store(folder: Path) -> Iterator[tuple[str, str, str]]:
+    folder.mkdir()
+    server = objectstore.Store(
+        folder=folder, port=_free_port(WEED_OFFSETS.values()), access_key="bench", secret_key=uuid.uuid4().hex
+    )
+    server.configure()
+    endpoint = f"http://127.0.0.1:{server.port}"
+    with (folder / "log").open("wb") as log:
+        process = server.start(log)
+    try:
+        _wait(lambda: objectstore.has_bucket(endpoint, server.access_key, server.secret_key, "us-east-1", _BUCKET))
+        yield endpoint, server.access_key, server.secret_key
+    finally:
+        processes.stop(process.pid, patience=10)
+        process.wait()
+
+
+def _wait(ready: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + _PATIENCE
+    while not ready():
+        if time.monotonic() > deadline:
+            raise TimeoutError("a server did not become ready")
+        time.sleep(0.1)
+
+
+def _free_port(offsets: Iterable[int] = ()) -> int:
+    while True:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            first = int(probe.getsockname()[1])
+        ports = {str(offset): first + offset for offset in offsets}
+        if max(ports.values(), default=0) <= _LAST_PORT and not processes.taken(ports):
+            return first

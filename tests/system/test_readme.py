@@ -1,0 +1,72 @@
+"""What the README tells a newcomer to type works as it stands, but for the address."""
+
+import csv
+import io
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+README = (ROOT / "README.md").read_text()
+ADDRESS = "http://127.0.0.1:8000"
+
+pytestmark = pytest.mark.timeout(900)
+
+
+@pytest.fixture(scope="module")
+def ingested(running):
+    state, summary = running.ingest(running.inbox)
+    assert state == "success", summary
+    return running
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+def rows_of(command: str, address: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(run(["bash", "-c"], command.replace("curl", "curl -sf"), address))))
+
+
+def run(words: list[str], text: str, address: str) -> str:
+    script = text.replace(ADDRESS, address)
+    done = subprocess.run([*words, script], capture_output=True, text=True, timeout=120, cwd=ROOT, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_the_curl_of_a_point_answers_csv(ingested):
+    (command,) = re.findall(r"`(curl '[^`]+')`", README)
+    rows = rows_of(command, ingested.stack.url)
+    assert [row["status"] for row in rows] == ["ok"] * 3
+    columns = re.search(r"Columns: `([^`]+)`", README)
+    assert columns is not None
+    assert list(rows[0]) == re.split(r",\s*", columns[1].replace("\n", " "))
+
+
+def test_the_curl_of_an_area_answers_csv(ingested):
+    (command,) = [block for block in blocks("sh") if "curl -X POST" in block]
+    rows = rows_of(command, ingested.stack.url)
+    assert {row["index"] for row in rows} == {"NDVI", "MNDWI"}
+    assert {(row["feature_id"], row["crop"]) for row in rows} == {("field 7", "rice")}
+
+
+def test_the_python_snippet_prints_the_series(ingested):
+    (snippet,) = blocks("python")
+    since = snippet.replace("2025-06-01", "2025-01-01")  # the tests' archive is of January
+    printed = run([sys.executable, "-c"], since, ingested.stack.url)
+    assert printed.count("48PWU") == 3
+
+
+def test_every_index_mask_and_parameter_of_the_table_exists_and_none_is_missing():
+    from stac.indices import INDICES
+    from stac.masks import PROFILES
+    from tiler.series.request import PARAMETERS
+
+    table = "".join(re.findall(r"\| parameter \| meaning.*?\n\n", README, re.DOTALL))
+    assert set(re.findall(r"\b[A-Z]{3,7}\b", table)) >= set(INDICES)
+    assert {name for name in PROFILES if f"`{name}`" in table or name in ("cm002", "cm003")} == set(PROFILES)
+    assert {name for name in PARAMETERS if f"`{name}" in table} >= set(PARAMETERS) - {"step"}

@@ -1,0 +1,28 @@
+"""The object store as the series engine reads it: by obstore, whose reads are bounded in time."""
+
+from datetime import timedelta
+
+from obstore.store import S3Store
+
+from stac.settings import Settings
+
+_RETRIES = 2
+
+
+def connect(settings: Settings, *, seconds: float) -> S3Store:
+    """The bucket of `settings`; a request is given up after `seconds`, and not tried again after them."""
+    return S3Store(
+        settings.s3_bucket,
+        endpoint=settings.s3_endpoint,
+        region=settings.aws_region,
+        access_key_id=settings.aws_access_key_id,
+        secret_access_key=settings.aws_secret_access_key.get_secret_value(),
+        skip_signature=not settings.aws_access_key_id,
+        virtual_hosted_style_request=False,
+        client_options={
+            "timeout": timedelta(seconds=seconds),
+            "connect_timeout": timedelta(seconds=min(seconds, 5)),
+            "allow_http": True,
+        },
+        retry_config={"max_retries": _RETRIES, "retry_timeout": timedelta(seconds=seconds)},
+    )

@@ -1,0 +1,184 @@
+"""What is read together: one overpass over several features, so that a block they share is fetched once."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass, field
+from threading import BoundedSemaphore
+from typing import Any
+
+from numpy.typing import NDArray
+from obstore.store import S3Store
+from psycopg import Connection
+from shapely.geometry import Point
+
+from stac import blocks as index
+from stac.blocks import Run
+from tiler.series import blocks
+from tiler.series.blocks import Located, StaleIndexError
+from tiler.series.errors import UnreadableError
+from tiler.series.grid import Image, Window
+from tiler.series.reading import read_window
+from tiler.series.sampling import Acquisition, Sampler
+
+_PIXELS = 1_000_000
+_FEATURES = 64
+
+type Read = tuple[Image, Window]
+type Windows = Mapping[Window, NDArray[Any]]
+
+
+@dataclass(kw_only=True)
+class Want:
+    """The windows wanted of one image; `later`, if they may turn out not to be needed."""
+
+    image: Image
+    windows: dict[Window, None] = field(default_factory=dict)
+    later: bool = True
+
+
+@dataclass(kw_only=True)
+class Unit:
+    """Acquisitions of one overpass, and what they read, by object key."""
+
+    acquisitions: Sequence[Acquisition]
+    wants: dict[str, Want] = field(default_factory=dict)
+    located: dict[str, Located] = field(default_factory=dict)
+
+    @property
+    def pixels(self) -> int:
+        """Pixels of one image of it, at most."""
+        return sum(acquisition.pixels for acquisition in self.acquisitions)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Blocks:
+    """A source for one unit and one thread: what was fetched for it, what can be fetched still, GDAL for the rest.
+
+    `unindexed` gathers the objects that GDAL has to read, which `gdal` lets it do only so many at once.
+    """
+
+    store: S3Store
+    unit: Unit
+    fetched: dict[str, Future[Windows]]
+    unindexed: set[str]
+    gdal: BoundedSemaphore
+    _read: dict[str, Windows] = field(default_factory=dict)
+
+    def read(self, image: Image, window: Window) -> NDArray[Any]:
+        """Stored numbers of `window` on the image's own grid; raises `UnreadableError` naming the object."""
+        located, want = self.unit.located.get(image.key), self.unit.wants.get(image.key)
+        if located is None or want is None:
+            return self._by_gdal(image, window)
+        if not blocks.fits(image, located.image):
+            raise UnreadableError(f"{image.key} is not of the size that the catalogue says: reconcile the archive")
+        try:
+            if window not in want.windows:  # where a tile that failed left its ground to this one
+                return self._by_gdal(image, window, counted=False)
+            return self._windows(want, located)[window]
+        except StaleIndexError:
+            return self._by_gdal(image, window)
+
+    def _windows(self, want: Want, located: Located) -> Windows:
+        key = want.image.key
+        if key not in self._read:
+            future = self.fetched.pop(key, None)
+            self._read[key] = future.result() if future else _windows(self.store, located, list(want.windows))
+        return self._read[key]
+
+    def _by_gdal(self, image: Image, window: Window, *, counted: bool = True) -> NDArray[Any]:
+        if counted:
+            self.unindexed.add(image.key)
+        with self.gdal:
+            return read_window(image, window)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """What a request comes to: dates of features, objects, blocks and bytes to read, objects without block index."""
+
+    acquisitions: int = 0
+    objects: int = 0
+    blocks: int = 0
+    bytes: int = 0
+    unindexed: int = 0
+
+
+def total(found: Iterable[Unit]) -> Cost:
+    """The cost of all units; an object that several read counts for each. Of unindexed ones no bytes are known."""
+    cost = Cost()
+    for unit in found:
+        known = unit.located.values()
+        cost = Cost(
+            acquisitions=cost.acquisitions + len(unit.acquisitions),
+            objects=cost.objects + len(unit.wants),
+            blocks=cost.blocks + sum(len(located.spans) for located in known),
+            bytes=cost.bytes + sum(located.size for located in known),
+            unindexed=cost.unindexed + len(unit.wants) - len(unit.located),
+        )
+    return cost
+
+
+def units(sampler: Sampler, acquisitions: Iterable[Acquisition]) -> Iterator[Unit]:
+    """The acquisitions, those of one overpass together as far as memory allows, with what they will read."""
+    together: dict[tuple[str, ...], list[Acquisition]] = {}
+    for acquisition in acquisitions:
+        items = tuple(found.item_id for found in acquisition.bare)
+        together.setdefault(items, []).append(acquisition)
+    for group in together.values():
+        for part in _chunks(group):
+            yield _unit(sampler, part)
+
+
+def locate(connection: Connection[Any], found: Sequence[Unit]) -> None:
+    """Look up, for all units in one query, where the blocks lie."""
+    asked = [(unit, run) for unit in found for want in unit.wants.values() for run in _runs(want)]
+    images = index.describe(connection, {run.key for _, run in asked})
+    packed = index.locate(connection, [run for _, run in asked])
+    for (unit, run), spans in zip(asked, packed, strict=True):
+        image = images.get(run.key)
+        if image is None or spans is None:
+            continue
+        known = unit.located.get(run.key)
+        places = blocks.spans_of(run, spans)
+        unit.located[run.key] = Located(image=image, spans={**known.spans, **places} if known else places)
+
+
+def fetch(store: S3Store, unit: Unit, executor: Executor) -> dict[str, Future[Windows]]:
+    """Begin to read what the unit surely needs, an object each."""
+    return {
+        key: executor.submit(_windows, store, unit.located[key], list(want.windows))
+        for key, want in unit.wants.items()
+        if not want.later and key in unit.located and blocks.fits(want.image, unit.located[key].image)
+    }
+
+
+def _windows(store: S3Store, located: Located, windows: Sequence[Window]) -> Windows:
+    return dict(zip(windows, blocks.read(store, located, windows), strict=True))
+
+
+def _runs(want: Want) -> list[Run]:
+    return blocks.runs(want.image, want.windows)
+
+
+def _chunks(group: Sequence[Acquisition]) -> Iterator[list[Acquisition]]:
+    chunk: list[Acquisition] = []
+    pixels = 0
+    for acquisition in group:
+        if chunk and (pixels + acquisition.pixels > _PIXELS or len(chunk) == _FEATURES):
+            yield chunk
+            chunk, pixels = [], 0
+        chunk.append(acquisition)
+        pixels += acquisition.pixels
+    yield chunk
+
+
+def _unit(sampler: Sampler, acquisitions: Sequence[Acquisition]) -> Unit:
+    unit = Unit(acquisitions=acquisitions)
+    for acquisition in acquisitions:
+        for position, reads in enumerate(sampler.reads(acquisition)):
+            later = position > 0 and isinstance(acquisition.feature.geometry, Point)
+            for image, window in reads:
+                want = unit.wants.setdefault(image.key, Want(image=image))
+                want.windows[window] = None
+                want.later &= later
+    return unit
