@@ -268,9 +268,10 @@ def _list(products: "list[Product]") -> None:
             typer.echo(f"{one.state}\t{one.id}\t{one.attempts}\t{one.updated:%Y-%m-%dT%H:%M:%SZ}\t{one.reason or ''}")
         return
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
 
-    table = Table("state", "product", "attempts", "updated (UTC)", "reason")
+    whole = Column("product", overflow="fold")
+    table = Table("state", whole, "attempts", "updated (UTC)", Column("reason", overflow="fold"))
     for one in products:
         table.add_row(one.state, one.id, str(one.attempts), f"{one.updated:%Y-%m-%d %H:%M}", one.reason or "")
     Console(markup=False).print(table)
