@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import partial
 from pathlib import Path
@@ -19,10 +20,14 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from ingest.outcome import Outcome
+    from ingest.pipeline import Again
+    from stac.status import Product
 
 _CORES = os.cpu_count() or 1
 _STATES = ("published", "unchanged", "invalid", "failed")
 Source = Literal["auto", "safe", "earth-search"]
+State = Literal["seen", "converting", "published", "failed", "invalid", "superseded", "removed"]
+RetriedState = Literal["seen", "converting", "failed", "invalid", "removed"]
 
 app = typer.Typer(
     help="Sentinel-2 products in; catalogue, maps and time series out.",
@@ -72,6 +77,7 @@ def ingest(
     jobs: Jobs = _CORES,
     *,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be ingested, and stop.")] = False,
+    retry: Annotated[bool, typer.Option("--retry", help="Look again at products that were found invalid.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Ingest products: COGs into the bucket, items into the catalogue, index products beside them."""
@@ -85,8 +91,53 @@ def ingest(
     if dry_run:
         _say(as_json, {"products": found}, "\n".join(found))
         return
-    outcomes = list(_ingest_all(found, source, wanted, jobs))
+    outcomes = list(_ingest_all(found, jobs, source=source, assets=wanted, again="invalid" if retry else "changed"))
     _report(outcomes, as_json)
+
+
+@app.command()
+def status(
+    state: Annotated[State | None, typer.Option(help="Only products in this state.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="How many products to list, the newest first.")] = 50,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Say what happened to each product: how many are in each state, and the latest of them with their reasons."""
+    from stac import status as ledger
+    from stac.settings import Settings
+
+    settings = Settings()
+    counts = ledger.counts(settings)
+    products = ledger.products(settings, state=state, limit=limit)
+    if as_json:
+        shown = [product.as_dict(private=True) for product in products]
+        typer.echo(json.dumps({"counts": counts, "products": shown}, indent=2))
+        return
+    typer.echo(", ".join(f"{count} {name}" for name, count in counts.items()) or "no products yet", err=True)
+    _list(products)
+
+
+@app.command()
+def retry(
+    ids: Annotated[list[str] | None, typer.Argument(help="Ids of products, published ones included.")] = None,
+    state: Annotated[RetriedState | None, typer.Option(help="All products in this state.")] = None,
+    jobs: Jobs = _CORES,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Ingest products again from where they came: those named, in any case, or all that failed or were invalid."""
+    from ingest import ledger
+    from stac.settings import Settings
+
+    if bool(ids) == bool(state):
+        raise typer.BadParameter("name either products or a --state")
+    settings = Settings()
+    found = ledger.sources(settings, ids) if ids else ledger.sources_in_state(settings, str(state))
+    unknown = [name for name in ids or () if name not in found]
+    if unknown:
+        raise IngestError(f"the ledger does not know {', '.join(unknown)}: see `sen2extract status`")
+    again: Again = "always" if ids else "invalid"
+    _report(list(_ingest_all(list(found.values()), jobs, again=again)) if found else [], as_json)
 
 
 @app.command()
@@ -105,15 +156,49 @@ def derive(*, as_json: AsJson = False) -> None:
 
 
 @app.command()
-def reconcile(*, as_json: AsJson = False) -> None:
-    """Compare bucket and catalogue; changes nothing. Exit 1 if an item names an object that is missing."""
-    from ingest.reconcile import report
+def reconcile(
+    *,
+    fix: Annotated[bool, typer.Option("--fix", help="Repair what can be repaired.")] = False,
+    older_than: Annotated[
+        float, typer.Option(min=0, help="With --fix: hours after which an object that no item names is removed.")
+    ] = 24.0,
+    as_json: AsJson = False,
+) -> None:
+    """Compare bucket and catalogue. Exit 1 if an item names an object that is missing.
+
+    With --fix: removes objects that no item names, makes missing index products, fills the block index, and aligns the
+    ledger. A missing object it cannot bring back: `sen2extract retry` its product.
+    """
+    from datetime import timedelta
+
+    from ingest import reconcile as care
     from stac.settings import Settings
 
-    found = report(Settings())
-    text = "\n".join(f"{key}: {value}" for key, value in found.as_dict().items())
-    _say(as_json, found.as_dict(), text)
+    settings = Settings()
+    repaired = care.fix(settings, older_than=timedelta(hours=older_than)).as_dict() if fix else {}
+    found = care.report(settings)
+    told = {**found.as_dict(), **({"fixed": repaired} if fix else {})}
+    _say(as_json, told, "\n".join(f"{key}: {value}" for key, value in told.items()))
     if not found.ok:
+        names = " ".join(care.products_of(found.missing))
+        typer.echo(f"objects are missing; bring them back with: sen2extract retry {names}", err=True)
+        raise typer.Exit(1)
+
+
+@app.command()
+def rebuild(*, as_json: AsJson = False) -> None:
+    """Make catalogue, block index and ledger again from the bucket alone. Run `migrate` first."""
+    from dataclasses import asdict
+
+    from ingest import rebuild as work
+    from stac.settings import Settings
+
+    done = work.rebuild(Settings())
+    text = f"{done.items} items, {done.indexed} of them indexed anew; {done.entries} entries of the ledger"
+    _say(as_json, asdict(done), text)
+    for key, reason in done.refused:
+        typer.echo(f"{key}: {reason}", err=True)
+    if done.refused:
         raise typer.Exit(1)
 
 
@@ -139,13 +224,23 @@ def sample(
     _say(as_json, {"products": [str(path) for path in written]}, "\n".join(map(str, written)))
 
 
-def _ingest_all(found: list[str], source: Source, assets: frozenset[str] | None, jobs: int) -> "Iterator[Outcome]":
+def _ingest_all(
+    found: list[str],
+    jobs: int,
+    *,
+    source: Source = "auto",
+    assets: frozenset[str] | None = None,
+    again: "Again" = "changed",
+) -> "Iterator[Outcome]":
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+    from ingest import ledger
     from ingest.pipeline import ingest_product
     from stac.settings import Settings
 
-    work = partial(ingest_product, settings=Settings(), assets=assets, kind=source)
+    settings = Settings()
+    ledger.see(settings, found)
+    work = partial(ingest_product, settings=settings, assets=assets, kind=source, again=again)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=_console()) as progress, ProcessPoolExecutor(min(jobs, len(found))) as pool:
         task = progress.add_task("ingesting", total=len(found))
@@ -164,6 +259,22 @@ def _report(outcomes: "list[Outcome]", as_json: bool) -> None:
     typer.echo(", ".join(f"{count} {state}" for state, count in counts.items() if count) or "nothing to do", err=True)
     if failed:
         raise typer.Exit(1)
+
+
+def _list(products: "list[Product]") -> None:
+    """A table where somebody looks, plain columns with tabs where a program reads."""
+    if not sys.stdout.isatty():
+        for one in products:
+            typer.echo(f"{one.state}\t{one.id}\t{one.attempts}\t{one.updated:%Y-%m-%dT%H:%M:%SZ}\t{one.reason or ''}")
+        return
+    from rich.console import Console
+    from rich.table import Column, Table
+
+    whole = Column("product", overflow="fold")
+    table = Table("state", whole, "attempts", "updated (UTC)", Column("reason", overflow="fold"))
+    for one in products:
+        table.add_row(one.state, one.id, str(one.attempts), f"{one.updated:%Y-%m-%d %H:%M}", one.reason or "")
+    Console(markup=False).print(table)
 
 
 def _line(outcome: "Outcome") -> str:

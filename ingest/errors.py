@@ -15,3 +15,11 @@ class MissingImageError(InvalidProductError):
 
 class StoreError(IngestError):
     """The object store, or a remote source, refused, lost or changed an object: worth another try."""
+
+
+class StoreAwayError(StoreError):
+    """The object store cannot be reached just now, or has too much to do: worth another try in a moment."""
+
+
+class BusyError(IngestError):
+    """Another worker is at this product; the message names it."""

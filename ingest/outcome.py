@@ -6,6 +6,15 @@ from typing import Any, Literal
 State = Literal["published", "unchanged", "invalid", "failed"]
 
 
+@dataclass(frozen=True)
+class Result:
+    """The end of one attempt: what `Outcome` tells of it."""
+
+    state: State
+    reason: str | None = None
+    items: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
     """The end of one ingestion. `invalid` is final, `failed` is worth another try; `reason` says why, or warns."""

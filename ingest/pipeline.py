@@ -1,27 +1,37 @@
-"""Ingest one product: read, convert, upload, verify, publish. Objects first, the catalogue's items last and at once."""
+"""Ingest one product: read, convert, upload, verify, publish. Objects first, the catalogue's items last and at once.
+
+The ledger goes with it (see `ingest.ledger`); a store or database that is away is tried again for a while.
+"""
 
 import json
 import logging
 import tempfile
-import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 import psycopg
 import pystac
 
+from ingest import ledger
 from ingest.convert import Conversion, Prepared, Step, Target, convert, write_indices
-from ingest.errors import IngestError, InvalidProductError
-from ingest.outcome import Outcome, State
+from ingest.errors import BusyError, IngestError, InvalidProductError
+from ingest.inventory import inventory
+from ingest.ledger import Claim, Entry, Subject
+from ingest.outcome import Outcome, Result
 from ingest.products import open_product
 from ingest.products.base import Product
 from ingest.products.sen2chain import IndexArchiveProduct
 from ingest.products.stored import StoredProduct
+from ingest.retry import patiently
 from ingest.sen2chain_convert import convert_indices
+from ingest.stopwatch import Stopwatch
 from ingest.store import Store
 from stac import catalog
 from stac.collections import INDICES, L1C, L2A
+from stac.database import transaction
 from stac.errors import StacError
 from stac.items import index_item, scene_item
 from stac.naming import item_key, item_prefix
@@ -29,6 +39,11 @@ from stac.scene import Scene, StoredAsset
 from stac.settings import Settings
 
 log = logging.getLogger(__name__)
+
+Again = Literal["changed", "invalid", "always"]
+"""Which products that have had their turn get another: those that changed, also the invalid, all."""
+
+_ERRORS = (IngestError, StacError, OSError, psycopg.Error)
 
 
 def ingest_product(
@@ -38,28 +53,31 @@ def ingest_product(
     assets: frozenset[str] | None = None,
     kind: Literal["auto", "safe", "earth-search"] = "auto",
     step: Step = lambda _: None,
+    again: Again = "changed",
 ) -> Outcome:
     """Ingest the product at `source`, unless the catalogue holds it already. Never raises for a bad product.
 
-    `assets` restricts which images are read; `step` hears what is being worked on.
+    `assets` restricts which images are read; `step` hears what is being worked on. A product that another worker is at
+    is `unchanged`, with a reason. So is not what was found `invalid` before: unless its files changed, that is said
+    again, without another look.
     """
-    started = time.monotonic()
-    product_id: str | None = None
+    watch = Stopwatch(step)
+    subject = Subject(id=ledger.name_of(source), source=source)
     try:
+        # What was asked for is part of the question: with fewer images a product may be complete.
+        asked = f"{kind}:{','.join(sorted(assets or ()))}"
+        subject = replace(subject, inventory=(known := inventory(source)) and f"{known}:{asked}")
+        entry = patiently(settings)(ledger.find, settings, subject.id, source)
+        if again == "changed" and entry is not None and _refused_before(entry, subject):
+            result = Result("invalid", f"{entry.reason} (as before; its files have not changed)")
+            return _outcome(source, entry.id, result, watch)
+        watch("open")
         product = open_product(source, kind=kind, assets=assets)
-        product_id = product.scene.item_id
-        state, reason, items = _ingest(product, settings, step)
-    except (InvalidProductError, IngestError, StacError, OSError, psycopg.Error) as error:
-        state, reason, items = _state_of(error), str(error), ()
-        log.warning("%s: %s: %s", source, state, reason)
-    return Outcome(
-        source=source,
-        product=product_id,
-        state=state,
-        reason=reason,
-        items=items,
-        seconds=round(time.monotonic() - started, 3),
-    )
+    except _ERRORS as error:
+        result = _told(settings, subject, Result(_state_of(error), str(error)))
+        return _outcome(source, None if subject.id == source else subject.id, result, watch)
+    subject = replace(subject, id=product.scene.item_id, fingerprint=product.scene.fingerprint)
+    return _outcome(source, subject.id, _ingest(product, subject, settings, watch, again), watch)
 
 
 def underived(settings: Settings) -> list[str]:
@@ -69,59 +87,129 @@ def underived(settings: Settings) -> list[str]:
 
 def derive_product(item_id: str, *, settings: Settings, step: Step = lambda _: None) -> Outcome:
     """Make the index product of an L2A scene that the catalogue holds, from its stored images."""
-    started = time.monotonic()
-    state: State = "published"
-    reason: str | None = None
-    items: tuple[str, ...] = ()
+    watch = Stopwatch(step)
     try:
-        item = catalog.get_item(settings, L2A, item_id)
+        item = patiently(settings)(catalog.get_item, settings, L2A, item_id)
         if item is None:
             raise InvalidProductError(f"{item_id}: the catalogue holds no such L2A scene")
         store = Store.connect(settings)
-        items = _derive(StoredProduct(item, store), store, settings, step)
-    except (IngestError, StacError, OSError, psycopg.Error) as error:
+        result = Result("published", items=_derive(StoredProduct(item, store), store, settings, watch))
+    except _ERRORS as error:
+        result = Result(_state_of(error), str(error))
+    return _outcome(item_id, item_id, result, watch)
+
+
+def _ingest(product: Product, subject: Subject, settings: Settings, watch: Stopwatch, again: Again) -> Result:
+    """Ingest a product that could be opened, if it is not held and nobody else is at it."""
+    patient = patiently(settings)
+    try:
+        entry = patient(ledger.find, settings, subject.id, subject.source)
+        held = patient(_held, product, subject, entry, settings, again)
+        if held and entry is not None and entry.state in ("published", "superseded"):
+            return Result("unchanged", held)
+        watch("claim")
+        with ExitStack() as stack:
+            claim = patient(lambda: stack.enter_context(ledger.claimed(settings, subject)))
+            # Another worker may have finished it just now.
+            held = patient(_held, product, subject, entry, settings, again)
+            return _work(product, claim, settings, watch, held)
+    except BusyError as error:
+        return Result("unchanged", str(error))
+    except _ERRORS as error:
+        log.warning("%s: %s", subject.id, error)
+        return Result("failed", str(error))
+
+
+def _work(product: Product, claim: Claim, settings: Settings, watch: Stopwatch, held: str | None) -> Result:
+    """Do what has been claimed, and tell the ledger how it ended."""
+    try:
+        if held:
+            patiently(settings)(_note_held, product, claim, settings, watch)
+            return Result("unchanged", held)
+        return _convert_and_publish(product, claim, settings, watch)
+    except _ERRORS as error:
         state, reason = _state_of(error), str(error)
-    seconds = round(time.monotonic() - started, 3)
-    return Outcome(source=item_id, product=item_id, state=state, reason=reason, items=items, seconds=seconds)
+        log.warning("%s: %s: %s", claim.id, state, reason)
+    try:
+        patiently(settings)(ledger.unfinished, settings, claim, state, reason, watch.seconds())
+    except StacError as error:
+        # The lock is gone with its worker: the product is free for the next run, whatever its entry says.
+        reason = f"{reason} (nor can the ledger be told: {error})"
+    return Result(state, reason)
 
 
-def _ingest(product: Product, settings: Settings, step: Step) -> tuple[State, str | None, tuple[str, ...]]:
-    held = _held(product, settings)
-    if held is not None:
-        return "unchanged", held, ()
+def _convert_and_publish(product: Product, claim: Claim, settings: Settings, watch: Stopwatch) -> Result:
     store = Store.connect(settings)
     prefixes = _prefixes(product.scene)
     with tempfile.TemporaryDirectory(prefix="sen2extract-") as folder:
         if isinstance(product, IndexArchiveProduct):
-            conversion = convert_indices(product, Path(folder), prefixes["indices"], step)
+            conversion = convert_indices(product, Path(folder), prefixes["indices"], watch)
         else:
-            conversion = convert(product, Path(folder), prefixes, step)
-        step("upload")
-        _upload(store, (*conversion.scene, *conversion.indices))
+            conversion = convert(product, Path(folder), prefixes, watch)
+        files = (*conversion.scene, *conversion.indices)
+        _upload(files, store, settings, watch)
     items = _items(product.scene, conversion, settings)
-    _publish(items, (*conversion.scene, *conversion.indices), prefixes, store, settings)
-    return "published", conversion.warning, tuple(f"{item.collection_id}/{item.id}" for item in items)
+    _put_documents(items, prefixes, store, settings, watch)
+    watch("publish")
+    patiently(settings)(_publish, items, files, claim, settings, timings=watch.seconds(), warning=conversion.warning)
+    watch("done")
+    return Result("published", conversion.warning, _names(items))
 
 
-def _derive(product: StoredProduct, store: Store, settings: Settings, step: Step) -> tuple[str, ...]:
+def _publish(
+    items: list[pystac.Item],
+    files: Iterable[Prepared],
+    claim: Claim,
+    settings: Settings,
+    *,
+    timings: Mapping[str, float],
+    warning: str | None,
+) -> None:
+    """The one transaction that makes a product visible: items, block index, ledger, what is superseded."""
+    with transaction(settings, None, f"{claim.id}: cannot be published") as tx:
+        changed = catalog.publish(items, settings, tx, assets=_assets(files))
+        ids = [item_id for _, item_id in changed]
+        ledger.published(tx, claim, _names(items), ids, timings=timings, warning=warning)
+
+
+def _note_held(product: Product, claim: Claim, settings: Settings, watch: Stopwatch) -> None:
+    held = [f"{name}/{claim.id}" for name in sorted({_collection(product.scene), INDICES})]
+    with transaction(settings, None, f"{claim.id}: the ledger cannot be told that it is held") as tx:
+        ledger.published(tx, claim, catalog.existing(tx, held), timings=watch.seconds())
+
+
+def _derive(product: StoredProduct, store: Store, settings: Settings, watch: Stopwatch) -> tuple[str, ...]:
     prefixes = _prefixes(product.scene)
     rasters = {name: product.read(name) for name in product.images}
     with tempfile.TemporaryDirectory(prefix="sen2extract-") as folder:
         target = Target(folder=Path(folder), prefix=prefixes["indices"])
-        prepared = write_indices(product, rasters, target, step)
+        prepared = write_indices(product, rasters, target, watch)
         if not prepared:
             raise InvalidProductError(f"{product.scene.item_id}: no index can be made from the images held")
-        _upload(store, prepared)
-    item = index_item(product.scene, [p.asset for p in prepared], product.footprint, settings)
-    _publish([item], prepared, prefixes, store, settings)
-    return (f"{item.collection_id}/{item.id}",)
+        _upload(prepared, store, settings, watch)
+    item = index_item(product.scene, _assets(prepared), product.footprint, settings)
+    _put_documents([item], prefixes, store, settings, watch)
+    watch("publish")
+    patiently(settings)(_publish_derived, item, prepared, settings)
+    return _names([item])
 
 
-def _held(product: Product, settings: Settings) -> str | None:
+def _publish_derived(item: pystac.Item, files: Iterable[Prepared], settings: Settings) -> None:
+    with transaction(settings, None, f"{item.id}: its index product cannot be published") as tx:
+        catalog.publish([item], settings, tx, assets=_assets(files))
+        ledger.add_items(tx, item.id, _names([item]))
+
+
+def _refused_before(entry: Entry, subject: Subject) -> bool:
+    same = subject.inventory is not None and entry.inventory == subject.inventory
+    return same and (entry.state, entry.source) == ("invalid", subject.source)
+
+
+def _held(product: Product, subject: Subject, entry: Entry | None, settings: Settings, again: Again) -> str | None:
     """Why there is nothing to do: the catalogue holds this very product, or a more complete copy of it."""
     scene = product.scene
     item = catalog.get_item(settings, _collection(scene), scene.item_id)
-    if item is None:
+    if item is None or again == "always":
         return None
     if scene.source == "sen2chain" != item["properties"].get("sen2extract:source"):
         return "held already, made from the scene itself: better than the archive's lossy copy"
@@ -129,11 +217,29 @@ def _held(product: Product, settings: Settings) -> str | None:
     if missing:
         return None
     if item["properties"].get("sen2extract:fingerprint") == scene.fingerprint:
-        return "held already"
+        return None if entry is not None and _touched(entry, subject) else "held already"
     more = set(item["assets"]) - set(product.images) - {"thumbnail"} - {d.name for d in product.documents}
     if more and item["properties"].get("sen2extract:source") != scene.source:
         return f"held already, from {item['properties'].get('sen2extract:source')}, with more images"
     return None
+
+
+def _touched(entry: Entry, subject: Subject) -> bool:
+    """Whether files were written again since, perhaps with other bytes of the same number."""
+    if entry.source != subject.source or not entry.inventory or not subject.inventory:
+        return False
+    return entry.inventory.partition(":")[0] != subject.inventory.partition(":")[0]
+
+
+def _told(settings: Settings, subject: Subject, result: Result) -> Result:
+    """Tell the ledger of a product that could not be opened; if it cannot be told, its reason says so."""
+    log.warning("%s: %s: %s", subject.source, result.state, result.reason)
+    state: Literal["failed", "invalid"] = "invalid" if result.state == "invalid" else "failed"
+    try:
+        patiently(settings)(ledger.refused, settings, subject, state, result.reason or "")
+    except StacError as error:
+        return replace(result, reason=f"{result.reason} (nor can the ledger be told: {error})")
+    return result
 
 
 def _items(scene: Scene, conversion: Conversion, settings: Settings) -> list[pystac.Item]:
@@ -145,27 +251,30 @@ def _items(scene: Scene, conversion: Conversion, settings: Settings) -> list[pys
     return items
 
 
-def _publish(
-    items: list[pystac.Item],
-    prepared: Iterable[Prepared],
-    prefixes: dict[str, str],
-    store: Store,
-    settings: Settings,
+def _put_documents(
+    items: Iterable[pystac.Item], prefixes: Mapping[str, str], store: Store, settings: Settings, watch: Stopwatch
 ) -> None:
     for item in items:
+        watch("document")
         prefix = prefixes["indices" if item.collection_id == INDICES else "scene"]
         content = json.dumps(item.to_dict(include_self_link=False, transform_hrefs=False)).encode()
-        store.put_document(item_key(prefix), content, "application/geo+json")
-    catalog.publish(items, settings, assets=_assets(prepared))
+        patiently(settings)(store.put_document, item_key(prefix), content, "application/geo+json")
 
 
-def _upload(store: Store, prepared: Iterable[Prepared]) -> None:
-    for one in prepared:
-        store.put(one.asset.key, one.file.path, sha256=one.asset.sha256, media_type=one.asset.media_type)
+def _upload(files: Iterable[Prepared], store: Store, settings: Settings, watch: Stopwatch) -> None:
+    """Put files into the bucket and check what arrived."""
+    for one in files:
+        watch("upload")
+        asset = one.asset
+        patiently(settings)(store.put, asset.key, one.file.path, sha256=asset.sha256, media_type=asset.media_type)
 
 
 def _assets(prepared: Iterable[Prepared]) -> list[StoredAsset]:
     return [one.asset for one in prepared]
+
+
+def _names(items: Iterable[pystac.Item]) -> tuple[str, ...]:
+    return tuple(f"{item.collection_id}/{item.id}" for item in items)
 
 
 def _prefixes(scene: Scene) -> dict[str, str]:
@@ -181,5 +290,16 @@ def _collection(scene: Scene) -> str:
     return L1C if scene.name.level == "L1C" else L2A
 
 
-def _state_of(error: Exception) -> State:
+def _state_of(error: Exception) -> Literal["invalid", "failed"]:
     return "invalid" if isinstance(error, InvalidProductError) else "failed"
+
+
+def _outcome(source: str, product: str | None, result: Result, watch: Stopwatch) -> Outcome:
+    return Outcome(
+        source=source,
+        product=product,
+        state=result.state,
+        reason=result.reason,
+        items=result.items,
+        seconds=watch.total(),
+    )

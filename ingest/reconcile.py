@@ -1,12 +1,21 @@
-"""Whether the bucket holds what the catalogue says, and the catalogue what the bucket holds."""
+"""Whether bucket, catalogue, block index and ledger agree, and what can be done where they do not."""
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from posixpath import basename, dirname
 from typing import Any
 
+from ingest import block_index, ledger
+from ingest.outcome import Outcome
+from ingest.pipeline import derive_product
 from ingest.store import Store
 from stac.catalog import underived
 from stac.inventory import object_keys
 from stac.settings import Settings
+
+SAFETY = timedelta(hours=24)
+"""Objects younger than this may be those of an ingestion that is not finished."""
 
 _MANY = 20
 
@@ -32,17 +41,28 @@ class Report:
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON: counts, and up to twenty examples of each kind."""
-        found = asdict(self)
-        for kind in ("missing", "unknown", "underived"):
-            found[f"{kind}_count"] = len(found[kind])
-            found[kind] = list(found[kind][:_MANY])
-        return {**found, "ok": self.ok}
+        return {**_counted(asdict(self), ("missing", "unknown", "underived")), "ok": self.ok}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Repair:
+    """What was repaired: orphan objects removed, index products made, images indexed anew, ledger entries set right."""
+
+    removed: tuple[str, ...]
+    derived: tuple[Outcome, ...]
+    indexed: tuple[str, ...]
+    entries: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON: counts, and up to twenty examples of each kind."""
+        return _counted(asdict(self), ("removed", "derived", "indexed"))
 
 
 def report(settings: Settings) -> Report:
     """Compare the keys of the bucket with the assets of the catalogue; changes nothing."""
+    store = Store.connect(settings)
     named = object_keys(settings)
-    held = set(Store.connect(settings).keys())
+    held = set(store.keys())
     wanted = {key for keys in named.values() for key in keys}
     return Report(
         items=len(named),
@@ -51,3 +71,41 @@ def report(settings: Settings) -> Report:
         unknown=tuple(sorted(held - wanted)),
         underived=tuple(underived(settings)),
     )
+
+
+def fix(settings: Settings, *, older_than: timedelta = SAFETY) -> Repair:
+    """Repair what can be: objects that are missing cannot; `sen2extract retry` of their products brings them back.
+
+    Objects that no item names are removed if they are older than `older_than` and nobody is at their product.
+    """
+    derived = tuple(derive_product(item_id, settings=settings) for item_id in underived(settings))
+    return Repair(
+        removed=tuple(_remove_orphans(settings, older_than)),
+        derived=derived,
+        indexed=block_index.fill(settings),
+        entries=ledger.align(settings),
+    )
+
+
+def products_of(keys: Iterable[str]) -> list[str]:
+    """The ids of the items to which objects belong, sorted."""
+    return sorted({basename(dirname(key)) for key in keys})
+
+
+def _remove_orphans(settings: Settings, older_than: timedelta) -> list[str]:
+    store = Store.connect(settings)
+    limit = datetime.now(UTC) - older_than
+    old = [key for key, written in store.entries() if written <= limit]
+    # In this order: what is published after the listing is in the catalogue by now, or its worker still busy.
+    busy = ledger.busy(settings)
+    named = {key for keys in object_keys(settings).values() for key in keys}
+    orphans = [key for key in old if key not in named and basename(dirname(key)) not in busy]
+    store.remove(orphans)
+    return orphans
+
+
+def _counted(found: dict[str, Any], kinds: Iterable[str]) -> dict[str, Any]:
+    for kind in kinds:
+        found[f"{kind}_count"] = len(found[kind])
+        found[kind] = list(found[kind][:_MANY])
+    return found

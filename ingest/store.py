@@ -1,21 +1,25 @@
 """The object store: put if absent, check, list, read, delete. Any S3 will do; the client is minio's."""
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
 
 from minio import Minio
-from minio.error import MinioException, S3Error
+from minio.deleteobjects import DeleteObject
+from minio.error import InvalidResponseError, MinioException, S3Error, ServerError
 from urllib3.exceptions import HTTPError
 
-from ingest.errors import StoreError
+from ingest.errors import StoreAwayError, StoreError
 from stac.settings import Settings
 
 _SHA256 = "sha256"
 _CACHE = "public, max-age=31536000, immutable"
 """A changed file is a new key, so that every cache may keep an object for ever."""
+
+_PASSING = frozenset({"InternalError", "ServiceUnavailable", "SlowDown", "RequestTimeout"})
 
 
 @dataclass(frozen=True)
@@ -43,7 +47,7 @@ class Store:
             if not self.client.bucket_exists(self.bucket):
                 self.client.make_bucket(self.bucket)
         except (MinioException, HTTPError) as error:
-            raise StoreError(f"bucket {self.bucket}: {error}") from error
+            raise _refusal(f"bucket {self.bucket}", error) from error
 
     def put(self, key: str, path: Path, *, sha256: str, media_type: str) -> bool:
         """Upload a file unless its key is there with the same checksum; then check what arrived. True if uploaded."""
@@ -59,7 +63,7 @@ class Store:
                 metadata={_SHA256: sha256, "Cache-Control": _CACHE},
             )
         except (MinioException, HTTPError) as error:
-            raise StoreError(f"{key}: upload failed: {error}") from error
+            raise _refusal(f"{key}: upload failed", error) from error
         if not self._holds(key, size, sha256):
             raise StoreError(f"{key}: the store does not hold what was uploaded ({size} bytes, sha256 {sha256})")
         return True
@@ -69,14 +73,14 @@ class Store:
         try:
             self.client.put_object(self.bucket, key, io.BytesIO(content), len(content), content_type=media_type)
         except (MinioException, HTTPError) as error:
-            raise StoreError(f"{key}: upload failed: {error}") from error
+            raise _refusal(f"{key}: upload failed", error) from error
 
     def get(self, key: str) -> bytes:
         """Content of an object."""
         try:
             response = self.client.get_object(self.bucket, key)
         except (MinioException, HTTPError) as error:
-            raise StoreError(f"{key}: cannot be read: {error}") from error
+            raise _refusal(f"{key}: cannot be read", error) from error
         try:
             return bytes(response.data)
         finally:
@@ -97,12 +101,25 @@ class Store:
 
     def keys(self, prefix: str = "") -> Iterator[str]:
         """Keys of all objects below `prefix`."""
+        return (key for key, _ in self.entries(prefix))
+
+    def entries(self, prefix: str = "") -> Iterator[tuple[str, datetime]]:
+        """Keys of all objects below `prefix`, with when each was written."""
         try:
             for entry in self.client.list_objects(self.bucket, prefix=prefix, recursive=True):
                 if entry.object_name and not entry.is_dir:
-                    yield entry.object_name
+                    yield entry.object_name, entry.last_modified or datetime.now(UTC)
         except (MinioException, HTTPError) as error:
-            raise StoreError(f"bucket {self.bucket}: cannot be listed: {error}") from error
+            raise _refusal(f"bucket {self.bucket}: cannot be listed", error) from error
+
+    def remove(self, keys: Iterable[str]) -> None:
+        """Remove objects; one that is gone already is no error."""
+        try:
+            refused = list(self.client.remove_objects(self.bucket, [DeleteObject(key) for key in keys]))
+        except (MinioException, HTTPError) as error:
+            raise _refusal(f"bucket {self.bucket}: objects cannot be removed", error) from error
+        if refused:
+            raise StoreError(f"{refused[0].name}: cannot be removed: {refused[0].message}")
 
     def _holds(self, key: str, size: int, sha256: str) -> bool:
         try:
@@ -110,8 +127,15 @@ class Store:
         except S3Error as error:
             if error.code in ("NoSuchKey", "NoSuchObject"):
                 return False
-            raise StoreError(f"{key}: {error}") from error
+            raise _refusal(key, error) from error
         except (MinioException, HTTPError) as error:
-            raise StoreError(f"{key}: {error}") from error
+            raise _refusal(key, error) from error
         stored = (found.metadata or {}).get(f"x-amz-meta-{_SHA256}")
         return bool(found.size == size and stored == sha256)
+
+
+def _refusal(what: str, error: Exception) -> StoreError:
+    away = isinstance(error, HTTPError | InvalidResponseError | ServerError) or (
+        isinstance(error, S3Error) and error.code in _PASSING
+    )
+    return (StoreAwayError if away else StoreError)(f"{what}: {error}")

@@ -33,12 +33,16 @@ def discover(inbox: str | None, batch_size: int) -> list[list[str]]:
 
     Raises `UnfinishedError` when the folder does not exist: an empty inbox is fine, a wrong path is not.
     """
+    from ingest import ledger
     from ingest.discover import find_products
 
     folder = Path(inbox) if inbox else Settings().ingest_inbox
     if not folder.exists():
         raise UnfinishedError(f"{folder} does not exist on the worker: correct `inbox`, or set INGEST_INBOX")
-    return batches(find_products([str(folder)]), batch_size)
+    found = find_products([str(folder)])
+    if found:
+        ledger.see(Settings(), found)
+    return batches(found, batch_size)
 
 
 def ingest_batch(

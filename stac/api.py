@@ -48,6 +48,7 @@ from stac.search import (
     query_to_cql2,
 )
 from stac.settings import Settings
+from stac.status_routes import router as status_router
 
 log = logging.getLogger(__name__)
 
@@ -95,6 +96,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app: FastAPI = api.app
     _handle_errors(app)
     _add_probes(app)
+    app.include_router(status_router)
     app.add_middleware(PlainOptions)
     return app
 

@@ -27,7 +27,7 @@ from stac.scene import StoredAsset
 from stac.settings import Settings
 from stac.supersede import mark_superseded
 
-__all__ = ["find_ids", "get_item", "migrate", "publish", "refresh_extents", "remove", "underived"]
+__all__ = ["existing", "find_ids", "get_item", "migrate", "publish", "refresh_extents", "remove", "underived"]
 
 type Item = dict[str, Any]
 type Key = tuple[str, str]
@@ -47,26 +47,28 @@ def publish(
     connection: Connection | None = None,
     *,
     assets: Iterable[StoredAsset] = (),
-) -> None:
+) -> list[Key]:
     """Write `items` (a scene and its index product, say) in one transaction: all of them or none.
 
     An item that is there already is replaced; if nothing of it changed it is left untouched, `updated` included. Older
     products of the same acquisition become `deprecated`, also when they come after the newer one. The block index is
-    written with them, from `assets`, the files that the items name. With `connection`
-    the caller's transaction is used and the caller commits; publish once per transaction. Raises `CatalogError`.
+    written with them, from `assets`, the files that the items name. With `connection` the caller's transaction is used
+    and the caller commits; publish once per transaction. Returns the keys of the items that changed, products that are
+    superseded now included. Raises `CatalogError`.
     """
     incoming = {_key(document): document for document in map(_document, items)}
     if not incoming:
-        return
+        return []
     what = f"cannot publish {_names(incoming)}"
     with transaction(settings, connection, what) as tx:
         _lock(tx, [(key[0], document["properties"]["datetime"]) for key, document in incoming.items()])
         stored = _siblings(tx, incoming)
-        _write(tx, stored, {**stored, **incoming}, settings)
+        written = _write(tx, stored, {**stored, **incoming}, settings)
         blocks.write(tx, incoming.values(), assets)
         missing = set(incoming) - _present(tx, incoming)
         if missing:
             raise CatalogError(f"{what}: the catalogue lost {_names(missing)}")
+    return written
 
 
 def remove(items: Iterable[Key], settings: Settings, connection: Connection | None = None) -> int:
@@ -90,6 +92,12 @@ def get_item(settings: Settings, collection: str, item_id: str) -> Item | None:
     with connect(settings) as connection:
         row = connection.execute("SELECT pgstac.get_item(%s, %s)", (item_id, collection)).fetchone()
     return row[0] if row else None
+
+
+def existing(tx: Connection, names: Iterable[str]) -> list[str]:
+    """Those of the items called `collection/id` that the catalogue holds, sorted."""
+    keys = [tuple(name.split("/", 1)) for name in names]
+    return sorted("/".join(key) for key in _present(tx, [(collection, item_id) for collection, item_id in keys]))
 
 
 def find_ids(
@@ -208,7 +216,7 @@ def _datatake_and_tile(item_id: str) -> tuple[str, datetime]:
     return pattern, name.datatake_start
 
 
-def _write(tx: Connection, stored: Mapping[Key, Item], wanted: Mapping[Key, Item], settings: Settings) -> None:
+def _write(tx: Connection, stored: Mapping[Key, Item], wanted: Mapping[Key, Item], settings: Settings) -> list[Key]:
     """Write what differs between `stored` and `wanted` once it is settled which product of an acquisition counts."""
     now = timestamp(datetime.now(UTC).replace(microsecond=0))
     changed = []
@@ -220,6 +228,7 @@ def _write(tx: Connection, stored: Mapping[Key, Item], wanted: Mapping[Key, Item
             changed.append(item)
     if changed:
         tx.execute("SELECT pgstac.upsert_items(%s)", (Jsonb(changed),))
+    return [_key(item) for item in changed]
 
 
 def _comparable(item: Item) -> Item:

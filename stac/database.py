@@ -6,25 +6,28 @@ from typing import Any
 
 import psycopg
 
-from stac.errors import CatalogError
+from stac.errors import CatalogAwayError, CatalogError
 from stac.settings import Settings
 
 type Connection = psycopg.Connection[tuple[Any, ...]]
 
 PGSTAC_PATH = "pgstac,public"
 
+# SQLSTATE classes of what passes: connection, rollback of a transaction, resources, the operator's intervention.
+_PASSING = ("08", "40", "53", "57")
+
 
 @contextmanager
 def connect(settings: Settings) -> Iterator[Connection]:
     """A connection that commits when the block ends and rolls back when it raises; pgSTAC's names need no schema.
 
-    Raises `CatalogError` if the database cannot be reached.
+    Raises `CatalogAwayError` if the database cannot be reached.
     """
     try:
         opened = psycopg.connect(settings.pg_dsn, application_name="sen2extract")
     except psycopg.OperationalError as error:
         message = " ".join(str(error).split())
-        raise CatalogError(
+        raise CatalogAwayError(
             f"the database cannot be reached; check PGHOST, PGPORT, PGUSER, PGPASSWORD: {message}"
         ) from error
     with opened as connection:
@@ -48,4 +51,11 @@ def transaction(settings: Settings, connection: Connection | None, what: str) ->
         ):
             yield open_connection
     except psycopg.Error as error:
-        raise CatalogError(f"{what}: the catalogue refused: {error.diag.message_primary or error}") from error
+        raise refusal(what, error) from error
+
+
+def refusal(what: str, error: psycopg.Error) -> CatalogError:
+    """What an error of the database means to `what`: a refusal, or that another try is worth it."""
+    away = isinstance(error, psycopg.OperationalError) and (error.sqlstate or "08").startswith(_PASSING)
+    kind, verb = (CatalogAwayError, "is away") if away else (CatalogError, "refused")
+    return kind(f"{what}: the catalogue {verb}: {error.diag.message_primary or error}")

@@ -15,3 +15,7 @@ class UnknownNameError(StacError, LookupError):
 
 class CatalogError(StacError):
     """The catalogue refused or lost a write."""
+
+
+class CatalogAwayError(CatalogError):
+    """The database cannot be reached just now, or gave way to another transaction: worth another try in a moment."""

@@ -33,6 +33,9 @@ class Settings(BaseSettings):
     aws_region: str = Field(default="us-east-1", description="S3 region")
     public_url: str = Field(default="http://127.0.0.1:8000", description="the one origin, as users reach it")
     ingest_inbox: Path = Field(default=Path(".local/inbox"), description="folder in which Airflow looks for products")
+    ingest_patience: float = Field(
+        default=90, ge=0, description="seconds for which ingestion tries again when store or database is away"
+    )
 
     @model_validator(mode="after")
     def _refuse_known_secrets(self) -> Self:

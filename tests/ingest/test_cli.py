@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from ingest.sample import ProductSpec, write_product
+from ingest.store import Store
 from stac.settings import Settings
 
 SPEC = ProductSpec(sensing=datetime(2025, 5, 10, 3, 11, 21, tzinfo=UTC), size=96)
@@ -91,6 +92,37 @@ def test_reconcile_and_derive_find_nothing_to_do(environment: dict[str, str]) ->
     assert "nothing to do" in run(environment, "derive").stderr
 
 
+def test_status_says_what_happened_to_each_product(environment: dict[str, str]) -> None:
+    told = json.loads(run(environment, "status", "--json").stdout)
+    assert told["counts"] == {"published": 1, "invalid": 1}
+    assert {one["id"]: one["state"] for one in told["products"]}[SPEC.name] == "published"
+    failed = run(environment, "status", "--state", "invalid")
+    (line,) = failed.stdout.splitlines()
+    assert line.startswith("invalid\tS2A_MSIL2A_20250105T031121_N0511_R075_T48PWU_20250105T062233\t")
+    assert "1 published, 1 invalid" in failed.stderr
+
+
+def test_what_is_missing_is_told_brought_back_and_made_again(environment: dict[str, str], settings: Settings) -> None:
+    store = Store.connect(settings)
+    lost = next(key for key in store.keys("sentinel-2-l2a/") if "/B04-" in key)
+    store.remove([lost])
+    found = run(environment, "reconcile", "--fix", "--older-than", "0", "--json")
+    assert found.returncode == 1
+    assert json.loads(found.stdout)["missing"] == [lost]
+    assert f"sen2extract retry {SPEC.name}" in found.stderr
+    assert run(environment, "rebuild", "--json").returncode == 1
+    again = run(environment, "retry", SPEC.name)
+    assert (again.returncode, "1 published" in again.stderr) == (0, True), again.stderr
+    assert json.loads(run(environment, "reconcile", "--json").stdout)["ok"] is True
+    rebuilt = run(environment, "rebuild", "--json")
+    assert (rebuilt.returncode, json.loads(rebuilt.stdout)["items"]) == (0, 2), rebuilt.stderr
+
+
+def test_retry_takes_all_of_a_state(environment: dict[str, str]) -> None:
+    assert "nothing to do" in run(environment, "retry", "--state", "failed").stderr
+    assert "1 invalid" in run(environment, "retry", "--state", "invalid").stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
@@ -98,6 +130,8 @@ def test_reconcile_and_derive_find_nothing_to_do(environment: dict[str, str]) ->
         (["ingest", ".", "--assets", "B99"], 2, "B99"),
         (["ingest"], 2, "paths"),
         (["frobnicate"], 2, "frobnicate"),
+        (["retry"], 2, "--state"),
+        (["retry", "nothing"], 1, "the ledger does not know nothing"),
     ],
 )
 def test_mistakes_are_explained_without_a_traceback(

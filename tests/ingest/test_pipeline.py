@@ -138,7 +138,7 @@ def test_an_incomplete_product_names_what_is_missing(settings: Settings, folder:
 def test_without_a_store_nothing_is_published_and_another_try_is_worth_it(settings: Settings, folder: Path) -> None:
     spec = replace(SPEC, sensing=datetime(2025, 6, 14, 3, 11, 21, tzinfo=UTC), size=96)
     product = str(write_product(spec, folder))
-    away = settings.model_copy(update={"s3_endpoint": "http://127.0.0.1:9"})
+    away = settings.model_copy(update={"s3_endpoint": "http://127.0.0.1:9", "ingest_patience": 0})
     outcome = ingest_product(product, settings=Settings(**away.model_dump()))
     assert outcome.state == "failed"
     assert catalog.get_item(settings, L2A, spec.name) is None

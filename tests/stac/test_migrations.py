@@ -44,6 +44,21 @@ def test_again_changes_nothing_and_what_was_killed_is_finished(settings: Setting
         assert connection.execute("SELECT id FROM sen2extract.ledger").fetchall() == [("kept",)]
 
 
+def test_the_owner_of_a_database_may_migrate_our_tables(postgres: dict[str, str], template: str) -> None:
+    assert template  # pgSTAC has made the group roles of the cluster
+    with psycopg.connect(pg.conninfo(postgres, "postgres"), autocommit=True) as connection:
+        connection.execute("CREATE ROLE plain_owner LOGIN PASSWORD 'pl4in'")
+        connection.execute("CREATE DATABASE owned OWNER plain_owner")
+    owner = postgres | {"PGUSER": "plain_owner", "PGPASSWORD": "pl4in"}
+    applied = migrations.apply(Settings(pg_dsn=pg.conninfo(owner, "owned")))
+    assert applied[0] == "0001_ledger"
+    with psycopg.connect(pg.conninfo(postgres, "owned")) as connection:
+        assert connection.execute(PRIVILEGES, ("pgstac_ingest", "UPDATE")).fetchone() == (True,)
+    with psycopg.connect(pg.conninfo(postgres, "postgres"), autocommit=True) as connection:
+        connection.execute("DROP DATABASE owned WITH (FORCE)")
+        connection.execute("DROP ROLE plain_owner")
+
+
 @pytest.mark.parametrize(
     ("role", "privilege", "granted"),
     [

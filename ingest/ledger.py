@@ -1,0 +1,283 @@
+"""The ledger's write side: what happened to each product, and who is at it.
+
+A product is `seen`, then `converting` under a lease, then `published`, `failed` (worth another try) or `invalid` (not,
+until its files change). `published` and `superseded` say what the catalogue holds, so that a later attempt that fails
+only leaves its reason there. `removed` is what the catalogue held once.
+
+A lease is a row that says who and until when, and a lock of PostgreSQL that ends with the worker's connection: a killed
+worker hinders nobody, and one that hangs only until its lease ends. The final state is written in the transaction that
+publishes the items.
+"""
+
+import os
+import socket
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Literal
+from uuid import uuid4
+
+from psycopg.types.json import Jsonb
+
+from ingest.errors import BusyError
+from stac.collections import COLLECTION_IDS
+from stac.database import Connection, connect, transaction
+from stac.errors import NameFormatError
+from stac.naming import ProductName
+from stac.settings import Settings
+
+LEASE = timedelta(hours=1)
+"""Longer than the largest product takes on a slow machine."""
+
+_LOCKS = 0x53324C47  # seed of our lock numbers: "S2LG"
+_ENTRY = "id, state, reason, source, fingerprint, inventory"
+
+# In use, or superseded with all its items: what the catalogue says of the products it holds that nobody is at.
+_SETTLE = """
+UPDATE sen2extract.ledger AS l
+SET state = h.state, updated = now() FROM (
+  SELECT id, min(CASE content->'properties'->'deprecated' WHEN 'true' THEN 'superseded' ELSE 'published' END) AS state
+  FROM pgstac.items WHERE collection = ANY(%(collections)s) AND id = ANY(%(ids)s) GROUP BY id
+) AS h WHERE h.id = l.id AND l.state <> 'converting' AND l.state <> h.state
+"""
+_CLAIM = """
+INSERT INTO sen2extract.ledger AS l (id, state, attempts, owner, lease_until, source, fingerprint, inventory)
+SELECT %(id)s, 'converting', 1, %(owner)s, now() + %(lease)s, %(source)s, %(fingerprint)s, %(inventory)s
+WHERE %(free)s OR EXISTS (SELECT FROM sen2extract.ledger WHERE id = %(id)s AND lease_until < now())
+ON CONFLICT (id) DO UPDATE SET
+  state = 'converting', attempts = l.attempts + 1, owner = excluded.owner, lease_until = excluded.lease_until,
+  reason = NULL, source = excluded.source, fingerprint = excluded.fingerprint, inventory = excluded.inventory,
+  updated = now()
+WHERE %(free)s OR l.lease_until < now()
+RETURNING attempts
+"""
+_REFUSE = """
+INSERT INTO sen2extract.ledger AS l (id, state, attempts, reason, source, inventory)
+VALUES (%(id)s, %(state)s, 1, %(reason)s, %(source)s, %(inventory)s)
+ON CONFLICT (id) DO UPDATE SET
+  state = excluded.state, attempts = l.attempts + 1, reason = excluded.reason, source = excluded.source,
+  inventory = excluded.inventory, owner = NULL, lease_until = NULL, updated = now()
+WHERE l.owner IS NULL OR l.lease_until < now()
+"""
+# A worker is at product `l`: it holds the product's lock (a 64-bit one is shown in two halves).
+_AT_WORK = f"""EXISTS (
+  SELECT FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 1
+  AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+  AND classid::bigint << 32 | objid::bigint = hashtextextended(l.id, {_LOCKS})
+)"""  # noqa: S608 - constants only
+_BUSY = f"SELECT id FROM sen2extract.ledger AS l WHERE owner IS NOT NULL AND {_AT_WORK}"  # noqa: S608 - constants only
+_ABANDON = f"""
+UPDATE sen2extract.ledger AS l SET state = 'failed', owner = NULL, lease_until = NULL, updated = now(),
+  reason = 'its worker ended before it was done'
+WHERE state = 'converting' AND NOT {_AT_WORK}
+"""  # noqa: S608 - constants only
+_ENTER = """
+WITH held AS (
+  SELECT id, min(CASE content->'properties'->'deprecated' WHEN 'true' THEN 'superseded' ELSE 'published' END) AS state,
+    array_agg(collection || '/' || id ORDER BY collection) AS items,
+    min(content->'properties'->>'sen2extract:fingerprint') AS fingerprint
+  FROM pgstac.items WHERE collection = ANY(%(collections)s) GROUP BY id
+)
+INSERT INTO sen2extract.ledger AS l (id, state, source, fingerprint, items)
+SELECT id, state, id, fingerprint, items FROM held ORDER BY id
+ON CONFLICT (id) DO UPDATE SET state = excluded.state, items = excluded.items, updated = now()
+WHERE l.state <> 'converting' AND (l.state, l.items) <> (excluded.state, excluded.items)
+"""
+_STRIKE = """
+UPDATE sen2extract.ledger AS l SET state = 'removed', items = '{}', updated = now(),
+  reason = 'no longer in the catalogue'
+WHERE state IN ('published', 'superseded')
+AND NOT EXISTS (SELECT FROM pgstac.items WHERE collection = ANY(%(collections)s) AND id = l.id)
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """A product as an attempt meets it. `inventory` tells whether its files have changed, where that can be told."""
+
+    id: str
+    source: str
+    fingerprint: str | None = None
+    inventory: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """What the ledger knows of a product."""
+
+    id: str
+    state: str
+    reason: str | None
+    source: str
+    fingerprint: str | None
+    inventory: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """The right to work on a product; `attempt` counts from 1."""
+
+    id: str
+    owner: str
+    attempt: int
+
+
+def name_of(source: str) -> str:
+    """The product's name as its file tells it, else the source itself."""
+    try:
+        return str(ProductName.parse(Path(source).name))
+    except NameFormatError:
+        return source
+
+
+def see(settings: Settings, sources: Iterable[str]) -> None:
+    """Note products that were found; those known already are left as they are."""
+    found = {name_of(source): source for source in sources}
+    with transaction(settings, None, "cannot note the products found") as tx:
+        tx.execute(
+            "INSERT INTO sen2extract.ledger (id, state, source) SELECT s.id, 'seen', s.source "
+            "FROM unnest(%s::text[], %s::text[]) AS s (id, source) ORDER BY s.id ON CONFLICT DO NOTHING",
+            (list(found), list(found.values())),
+        )
+
+
+def find(settings: Settings, product_id: str, source: str) -> Entry | None:
+    """The entry of a product, by its id, else the latest of its source."""
+    with transaction(settings, None, f"{product_id}: the ledger cannot be read") as tx:
+        row = tx.execute(
+            f"SELECT {_ENTRY} FROM sen2extract.ledger WHERE id = %(id)s OR source = %(source)s "  # noqa: S608
+            "ORDER BY id = %(id)s DESC, updated DESC LIMIT 1",
+            {"id": product_id, "source": source},
+        ).fetchone()
+    return Entry(**dict(zip(_ENTRY.split(", "), row, strict=True))) if row else None
+
+
+@contextmanager
+def claimed(settings: Settings, subject: Subject) -> Iterator[Claim]:
+    """The right to work on a product while the block lasts; raises `BusyError` if somebody else has it."""
+    what = f"{subject.id}: cannot be claimed"
+    owner = f"{socket.gethostname()}/{os.getpid()}/{uuid4().hex[:8]}"
+    with _locked(settings, subject.id) as free:
+        with transaction(settings, None, what) as tx:
+            values = {**vars(subject), "owner": owner, "lease": LEASE, "free": free}
+            row = tx.execute(_CLAIM, values).fetchone()
+            if row is None:
+                raise BusyError(f"{subject.id}: another worker is at it{_whom(tx, subject.id)}")
+            # Seen, or refused, before its name was known.
+            tx.execute("DELETE FROM sen2extract.ledger WHERE id = %s AND id <> %s", (subject.source, subject.id))
+        yield Claim(id=subject.id, owner=owner, attempt=row[0])
+
+
+def add_items(tx: Connection, product_id: str, items: Iterable[str]) -> None:
+    """Note items that a product has gained since it was published."""
+    tx.execute(
+        "UPDATE sen2extract.ledger SET items = ARRAY(SELECT DISTINCT unnest(items || %s::text[]) ORDER BY 1), "
+        "updated = now() WHERE id = %s",
+        (list(items), product_id),
+    )
+    settle(tx, [product_id])
+
+
+def published(
+    tx: Connection,
+    claim: Claim,
+    items: Iterable[str],
+    changed: Iterable[str] = (),
+    *,
+    timings: Mapping[str, float],
+    warning: str | None = None,
+) -> None:
+    """Say, in the transaction that publishes `items` (`collection/id`), that it is done.
+
+    `changed` are the ids of all items that changed, so that what is superseded now is said to be.
+    """
+    tx.execute(
+        "UPDATE sen2extract.ledger SET state = 'published', owner = NULL, lease_until = NULL, reason = %s, "
+        "items = ARRAY(SELECT DISTINCT unnest(items || %s::text[]) ORDER BY 1), timings = %s, updated = now() "
+        "WHERE id = %s",
+        (warning, list(items), Jsonb(timings), claim.id),
+    )
+    settle(tx, {claim.id, *changed})
+
+
+def unfinished(
+    settings: Settings,
+    claim: Claim,
+    state: Literal["failed", "invalid"],
+    reason: str,
+    timings: Mapping[str, float],
+) -> None:
+    """End a claim without a product; what the catalogue holds of it from before stays said."""
+    with transaction(settings, None, f"{claim.id}: the ledger cannot be told that it {state}") as tx:
+        tx.execute(
+            "UPDATE sen2extract.ledger SET state = %s, owner = NULL, lease_until = NULL, reason = %s, timings = %s, "
+            "updated = now() WHERE id = %s AND owner = %s",
+            (state, reason, Jsonb(timings), claim.id, claim.owner),
+        )
+        settle(tx, [claim.id])
+
+
+def refused(settings: Settings, subject: Subject, state: Literal["failed", "invalid"], reason: str) -> None:
+    """Note a product that could not even be opened."""
+    with transaction(settings, None, f"{subject.id}: the ledger cannot be told that it is {state}") as tx:
+        tx.execute(_REFUSE, {**vars(subject), "state": state, "reason": reason})
+        settle(tx, [subject.id])
+
+
+def align(settings: Settings) -> int:
+    """Make the ledger say of every product what the catalogue says; returns how many entries that changed.
+
+    What the catalogue holds and the ledger does not know is entered; what it holds no more is `removed`. Products that
+    somebody is at are left to him; those whose worker died have `failed`.
+    """
+    with transaction(settings, None, "the ledger cannot be aligned with the catalogue") as tx:
+        changed = tx.execute(_ABANDON).rowcount
+        changed += tx.execute(_ENTER, {"collections": list(COLLECTION_IDS)}).rowcount
+        return changed + tx.execute(_STRIKE, {"collections": list(COLLECTION_IDS)}).rowcount
+
+
+def busy(settings: Settings) -> frozenset[str]:
+    """Ids of the products that somebody is at."""
+    with transaction(settings, None, "the ledger cannot be read") as tx:
+        rows = tx.execute(_BUSY).fetchall()
+    return frozenset(row[0] for row in rows)
+
+
+def sources(settings: Settings, ids: Iterable[str]) -> dict[str, str]:
+    """The sources of products, by id; those that the ledger does not know are left out."""
+    with transaction(settings, None, "the ledger cannot be read") as tx:
+        rows = tx.execute("SELECT id, source FROM sen2extract.ledger WHERE id = ANY(%s)", (list(ids),)).fetchall()
+    return {row[0]: row[1] for row in rows}
+
+
+def sources_in_state(settings: Settings, state: str) -> dict[str, str]:
+    """The sources of all products in a state, by id."""
+    with transaction(settings, None, "the ledger cannot be read") as tx:
+        rows = tx.execute("SELECT id, source FROM sen2extract.ledger WHERE state = %s ORDER BY id", (state,)).fetchall()
+    return {row[0]: row[1] for row in rows}
+
+
+def settle(tx: Connection, ids: Iterable[str]) -> None:
+    """Say of products that the catalogue holds whether they are superseded."""
+    tx.execute(_SETTLE, {"ids": sorted(set(ids)), "collections": list(COLLECTION_IDS)})
+
+
+@contextmanager
+def _locked(settings: Settings, product_id: str) -> Iterator[bool]:
+    """Hold a product's lock while the block lasts, on a connection of its own, if it is free: whether it was.
+
+    Losing that connection frees the lock, no more.
+    """
+    with connect(settings) as connection:
+        connection.autocommit = True
+        row = connection.execute(
+            "SELECT pg_try_advisory_lock(hashtextextended(%s, %s))", (product_id, _LOCKS)
+        ).fetchone()
+        yield bool(row and row[0])
+
+
+def _whom(tx: Connection, product_id: str) -> str:
+    row = tx.execute("SELECT owner, updated FROM sen2extract.ledger WHERE id = %s", (product_id,)).fetchone()
+    return f": {row[0]}, since {row[1]:%Y-%m-%d %H:%M:%S} UTC" if row and row[0] else ""

@@ -1,0 +1,135 @@
+"""What happened to each product and what the archive covers, as routes of the STAC API below `/status`."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Query, Request
+from pydantic import BaseModel, Field
+from stac_fastapi.types.errors import InvalidQueryParameter
+from stac_fastapi.types.requests import get_base_url
+
+from stac import status
+from stac.problems import MEDIA_TYPE
+
+CollectionId = Literal["sentinel-2-l1c", "sentinel-2-l2a", "sentinel-2-indices"]
+
+_REFUSED: dict[int | str, dict[str, Any]] = {
+    400: {"description": "A parameter is wrong", "content": {MEDIA_TYPE: {}}},
+    503: {"description": "The database cannot be reached just now", "content": {MEDIA_TYPE: {}}},
+}
+
+router = APIRouter(prefix="/status", tags=["Status"], responses=_REFUSED)
+
+
+class Link(BaseModel):
+    """A link as STAC has them."""
+
+    rel: str
+    href: str
+    type: str = "application/json"
+
+
+class ProductStatus(BaseModel):
+    """What happened to a product."""
+
+    id: str = Field(description="product name; the name of its file where none can be read")
+    state: status.State = Field(description="`failed` is tried again at the next run, `invalid` once its files change")
+    attempts: int
+    reason: str | None = Field(description="why it is in this state, or a warning")
+    fingerprint: str | None = Field(description="of the product's files")
+    timings: dict[str, float] = Field(description="seconds by step of the last attempt")
+    items: list[str] = Field(description="what it has in the catalogue, as collection/id")
+    first_seen: datetime
+    updated: datetime
+
+
+class ProductPage(BaseModel):
+    """Products, the one last changed first, with how many there are in each state."""
+
+    counts: dict[status.State, int]
+    products: list[ProductStatus]
+    links: list[Link]
+
+
+class Month(BaseModel):
+    """Items of a tile sensed in a month (UTC)."""
+
+    month: str = Field(examples=["2025-01"])
+    count: int
+    first: datetime
+    last: datetime
+
+
+class TileCoverage(BaseModel):
+    """Items of a tile; superseded products do not count."""
+
+    tile: str = Field(examples=["48PWU"])
+    count: int
+    first: datetime
+    last: datetime
+    lag_days: float = Field(description="days from the last acquisition until now")
+    months: list[Month]
+
+
+class CoveragePage(BaseModel):
+    """Tiles in the order of their names."""
+
+    collection: str
+    tiles: list[TileCoverage]
+    links: list[Link]
+
+
+@router.get("/products", summary="What happened to each product")
+async def products(
+    request: Request,
+    state: Annotated[status.State | None, Query(description="only products in this state")] = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 50,
+    token: Annotated[str | None, Query(pattern="^[0-9a-f]{32}$", description="from the `next` link")] = None,
+) -> ProductPage:
+    """The ledger of ingestion, the product last changed first."""
+    async with request.app.state.get_connection(request, "r") as connection:
+        if token and not await connection.fetchval(status.KNOWN, token):
+            raise InvalidQueryParameter("token: no such page; start again without it")
+        counts = status.counted(await connection.fetch(status.COUNTS))
+        rows = await connection.fetch(status.PRODUCTS, state, token, limit + 1)
+    found = [status.product(row) for row in rows]
+    shown = found[:limit]
+    following = {"state": state, "limit": limit, "token": shown[-1].token} if len(found) > limit else None
+    return ProductPage.model_validate(
+        {
+            "counts": counts,
+            "products": [product.as_dict() for product in shown],
+            "links": _links(request, "products", following),
+        }
+    )
+
+
+@router.get("/coverage", summary="What the archive holds, by tile and month")
+async def coverage(
+    request: Request,
+    collection: CollectionId = "sentinel-2-indices",
+    tile: Annotated[str | None, Query(pattern=r"^\d{2}[A-Z]{3}$", description="only this tile, such as 48PWU")] = None,
+    limit: Annotated[int, Query(ge=1, le=1000, description="tiles per page")] = 100,
+    after: Annotated[str | None, Query(pattern=r"^\d{2}[A-Z]{3}$", description="only tiles after this one")] = None,
+) -> CoveragePage:
+    """Counts, first and last acquisition, and how long ago the last one was."""
+    async with request.app.state.get_connection(request, "r") as connection:
+        rows = await connection.fetch(status.COVERAGE, collection, tile, after, limit + 1)
+    tiles = status.covered(rows, datetime.now(UTC))
+    shown = tiles[:limit]
+    following = {"collection": collection, "limit": limit, "after": shown[-1]["tile"]} if len(tiles) > limit else None
+    return CoveragePage.model_validate(
+        {"collection": collection, "tiles": shown, "links": _links(request, "coverage", following)}
+    )
+
+
+def _links(request: Request, name: str, following: dict[str, Any] | None) -> list[dict[str, str]]:
+    """A link to this page, and to the next if there is one."""
+    base = f"{get_base_url(request)}status/{name}"
+    query = request.url.query
+    links = [{"rel": "self", "href": f"{base}?{query}" if query else base}]
+    if following:
+        wanted = {key: value for key, value in following.items() if value is not None}
+        links.append({"rel": "next", "href": f"{base}?{urlencode(wanted)}"})
+    return links
