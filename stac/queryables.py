@@ -47,6 +47,8 @@ QUERYABLES: dict[str, dict[str, Any]] = {
     "sen2extract:fingerprint": {"title": "Fingerprint of the product's files", **_TEXT},
     "sen2extract:source": {"title": "Form in which the product came", **_TEXT},
     "sen2extract:offset_applied": {"title": "The source had applied the offset already", **_FLAG},
+    "sen2extract:lossy": {"title": "Imported from files that had lost precision", **_FLAG},
+    "sen2extract:origin": {"title": "Who made the surface reflectance: esa or local", **_TEXT},
 }
 
 INDEXED = ("eo:cloud_cover", "grid:code")

@@ -71,7 +71,7 @@ def test_the_properties_of_a_filter_are_found_at_any_depth() -> None:
 
 
 def test_an_unknown_property_is_refused_with_the_nearest() -> None:
-    check_properties(["datetime", "properties.eo:cloud_cover", "id"], "filter")
+    check_properties(["datetime", "properties.eo:cloud_cover", "id", "sen2extract:lossy"], "filter")
     with pytest.raises(SearchError, match="did you mean 'eo:cloud_cover'"):
         check_properties(["eo:cloudcover"], "filter")
 
