@@ -28,6 +28,7 @@ else:
     from backports import zstd
 
 _GUARD = 4
+_BEYOND = "416 Range Not Satisfiable"
 _GAP = 32_768
 """Bytes between two blocks that are rather read than asked around."""
 
@@ -133,6 +134,8 @@ def _ranges(store: S3Store, key: str, ranges: Sequence[tuple[int, int]]) -> list
     except (FileNotFoundError, NotFoundError) as error:
         raise UnreadableError(f"{key} is not in the object store") from error
     except BaseError as error:
+        if _BEYOND in str(error):
+            raise StaleIndexError(f"{key} ends before the block index says: reconcile the archive") from error
         raise UnreadableError(f"{key} could not be read from the object store") from error
     return [memoryview(content) for content in found]
 
