@@ -39,7 +39,7 @@ _BLOCK = 256
 
 _GDAL_TYPES = {"uint8": "Byte", "uint16": "UInt16", "int16": "Int16"}
 
-_CHUNK = 1 << 22
+_CHUNK = 1 << 20
 """Pixels counted at a time: bincount works on 8-byte copies."""
 
 
@@ -77,9 +77,12 @@ def write_cog(
         "NUM_THREADS": 1,
     }
     with writing(path), rasterio.Env(GDAL_NUM_THREADS=1), _in_place(stack, grid) as dataset:
+        # Averaging takes half the time where GDAL need not look for nodata.
+        if radiometry.nodata is not None and int(stack.min()) <= radiometry.nodata:
+            dataset.nodata = radiometry.nodata
+        dataset.build_overviews(_levels(stack.shape), Averaging[overviews])
         _describe_bands(dataset, radiometry)
         dataset.update_tags(**(tags or {}))
-        dataset.build_overviews(_levels(stack.shape), Averaging[overviews])
         gdal_copy(dataset, path, driver="COG", **options)
     return _validated(path)
 

@@ -20,7 +20,7 @@ from stac.scene import Footprint, Grid, Radiometry, StoredAsset
 
 Step = Callable[[str], None]
 
-_CACHE = 128 * 2**20
+_CACHE = 64 * 2**20
 """Bytes of decoded blocks that GDAL keeps, for all threads: rows of a large image. Its own limit would keep all."""
 
 

@@ -126,7 +126,10 @@ def _dark(dn: NDArray[np.uint16], radiometry: Radiometry) -> NDArray[np.bool_]:
     """Where B11 is dark, by a table of all digital numbers: an eighth of the memory of reflectances."""
     numbers = np.arange(1 << 16, dtype=np.uint16)
     table = to_reflectance(numbers, scale=radiometry.scale, offset=radiometry.offset, nodata=radiometry.nodata or 0)
-    return np.asarray(is_dark(table)[dn])
+    dark, out = is_dark(table), np.empty(dn.shape, np.bool_)
+    for rows in _slices(len(dn), _STRIP):
+        out[rows] = dark[dn[rows]]
+    return out
 
 
 def _finest(grids: Iterator[Grid]) -> Grid:

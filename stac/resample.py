@@ -42,7 +42,10 @@ def _double_whole(dn: NDArray[np.uint16]) -> NDArray[np.uint16]:
 
 def repeat(values: NDArray[Any]) -> NDArray[Any]:
     """Nearest-neighbour doubling of (rows, columns) to (2 rows, 2 columns): for classes and bits."""
-    return values.repeat(2, axis=0).repeat(2, axis=1)
+    out = np.empty((2 * values.shape[0], 2 * values.shape[1]), values.dtype)
+    for row, column in ((0, 0), (0, 1), (1, 0), (1, 1)):
+        out[row::2, column::2] = values
+    return out
 
 
 def _spread(values: NDArray[np.float32]) -> NDArray[np.float32]:

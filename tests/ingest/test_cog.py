@@ -47,6 +47,14 @@ def test_overviews_average_values_and_take_the_mode_of_classes(tmp_path: Path) -
             assert set(np.unique(overview.read(1))) == {expected}
 
 
+def test_overviews_average_valid_pixels_only(tmp_path: Path) -> None:
+    pixels = np.full(GRID.shape, 40, dtype=np.uint16)
+    pixels[0::2, 0::2], pixels[0::2, 1::2] = 0, 10
+    path = write_cog(pixels, GRID, tmp_path / "a.tif", radiometry=Radiometry(nodata=0)).path
+    with rasterio.open(path, OVERVIEW_LEVEL=0) as overview:
+        assert set(np.unique(overview.read(1))) == {30}
+
+
 @pytest.mark.parametrize(("width", "factors"), [(256, []), (257, [2]), (900, [2, 4]), (1830, [2, 4, 8])])
 def test_overviews_go_down_to_one_block(tmp_path: Path, width: int, factors: list[int]) -> None:
     grid = replace(GRID, width=width, height=200)
