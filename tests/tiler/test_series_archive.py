@@ -516,6 +516,30 @@ def test_a_bad_upload_is_refused(archive, sent, status, told_words):
     assert told_words in answer.json()["detail"]
 
 
+ODD = (
+    b'{"type": "Feature", "id": "\\ud800", "geometry": {"type": "Point", "coordinates": [105.4, 12.5]}, "properties": '
+    b'{"n": NaN, "big": 1e999, "half": "\\udc00x", "list": [-Infinity, 2], "\\ud801": 1}}'
+)
+
+
+@pytest.mark.parametrize("name", ["json", "csv", "ndjson", "parquet", "geojson", "covjson"])
+@pytest.mark.parametrize("form", [True, False])
+def test_attributes_that_no_format_can_hold_do_not_break_it(archive, name, form):
+    sent = {"files": {"f": ("a.geojson", ODD)}} if form else {"content": ODD}
+    answer = archive.client.post(f"/collections/sentinel-2-indices/timeseries/statistics.{name}", **sent)
+
+    assert answer.status_code == 200, answer.text
+    assert answer.content
+
+
+def test_attributes_nested_without_end_are_refused(archive):
+    deep = ODD.replace(b"NaN", b"[" * 300 + b"]" * 300)
+    answer = archive.client.post("/collections/sentinel-2-indices/timeseries/statistics", content=deep)
+
+    assert answer.status_code == 400
+    assert "nested deeper than 20 levels" in answer.json()["detail"]
+
+
 @pytest.mark.parametrize(
     ("body", "status"),
     [

@@ -18,6 +18,7 @@ from tiler.series.errors import SeriesRequestError, SeriesTooLargeError
 
 _ALLOWED = ("Point", "MultiPoint", "Polygon", "MultiPolygon")
 _HALF, _WHOLE = 180.0, 360.0
+_DEEPEST = 20
 _SEAM = 1e-6
 """Metres within which two halves meet."""
 _SEGMENT = 0.01
@@ -100,6 +101,19 @@ def entries(document: Any) -> list[Any]:
     raise SeriesRequestError("the body is no GeoJSON: send a Feature or a FeatureCollection")
 
 
+def plain(value: Any, where: str, depth: int = 0) -> Any:
+    """An attribute as every format can hold it: numbers finite, text without halves of characters, nothing endless."""
+    if depth > _DEEPEST:
+        raise SeriesRequestError(f"{where}: attributes are nested deeper than {_DEEPEST} levels: flatten them")
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, Mapping):
+        return {str(plain(name, where)): plain(one, where, depth + 1) for name, one in value.items()}
+    return [plain(one, where, depth + 1) for one in value] if isinstance(value, list) else value
+
+
 def _feature(entry: Any, position: int) -> Feature:
     where = f"feature {position}"
     if not isinstance(entry, dict) or entry.get("type") != "Feature":
@@ -108,8 +122,8 @@ def _feature(entry: Any, position: int) -> Feature:
     if not isinstance(properties, dict):
         raise SeriesRequestError(f"{where}: properties must be an object")
     given = entry.get("id", properties.get("id"))
-    identity = str(position) if given is None or isinstance(given, dict | list) else str(given)
-    return Feature(id=identity, geometry=_geometry(entry.get("geometry"), where), attributes=properties)
+    identity = str(position) if given is None or isinstance(given, dict | list) else str(plain(given, where))
+    return Feature(id=identity, geometry=_geometry(entry.get("geometry"), where), attributes=plain(properties, where))
 
 
 def _geometry(entry: Any, where: str) -> BaseGeometry:

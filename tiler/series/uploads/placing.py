@@ -15,7 +15,7 @@ from shapely.geometry.base import BaseGeometry
 from shapely.validation import explain_validity
 
 from tiler.series.errors import SeriesRequestError
-from tiler.series.features import Feature, checked
+from tiler.series.features import Feature, checked, plain
 from tiler.series.uploads.layers import DEGREES, Drawn, Layer, UploadLimits
 
 _FARTHEST = 1e8
@@ -38,7 +38,8 @@ def place(layer: Layer, limits: UploadLimits) -> tuple[tuple[Feature, ...], dict
         except SeriesRequestError as error:
             left_out.append({"position": position, "reason": str(error)})
             continue
-        features.append(Feature(id=names[position], geometry=geometry, attributes=drawn.attributes))
+        attributes = plain(drawn.attributes, f"feature {position}")
+        features.append(Feature(id=names[position], geometry=geometry, attributes=attributes))
         told.append({"feature_id": names[position], "done": done})
     if not features:
         why = left_out[0]["reason"] if left_out else "it is empty"
@@ -78,7 +79,7 @@ def _names(features: Sequence[Drawn]) -> list[str]:
     """The file's own ids where each has one and no two are equal, else positions from 0."""
     for given in ([one.id for one in features], [_attribute_id(one) for one in features]):
         if all(given) and max(Counter(given).values(), default=0) == 1:
-            return [str(one) for one in given]
+            return [str(plain(one, "id")) for one in given]
     return [str(position) for position in range(len(features))]
 
 
