@@ -2,6 +2,7 @@
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import type { Sample } from "./api";
+import type { Span } from "./period";
 import { colour } from "./theme";
 
 export interface ChartInput {
@@ -9,7 +10,13 @@ export interface ChartInput {
   readonly selected: Sample | null;
   /** The least span of the value axis. */
   readonly axis: readonly [number, number];
+  /** What the time axis spans, in milliseconds; null for all samples. */
+  readonly span: Span | null;
   readonly onSelect: (sample: Sample) => void;
+  /** Told the two moments between which the reader dragged. */
+  readonly onZoom: (from: number, to: number) => void;
+  /** Asked for by a double click. */
+  readonly onReset: () => void;
   /** The words for a sample under the pointer. */
   readonly describe: (sample: Sample) => string;
 }
@@ -17,6 +24,10 @@ export interface ChartInput {
 const HEIGHT = 230;
 /** Room under the curve for the ticks of masked dates, as a share of the axis. */
 const FLOOR = 0.12;
+/** Longer than this without a clear image, in seconds, nobody knows what happened: no line is drawn. */
+const GAP = 90 * 86_400;
+/** A drag shorter than this, in pixels, is a click. */
+const DRAG = 8;
 const FONT = "12px system-ui, sans-serif";
 
 /** Draws into `host`, replacing what is there; returns how to take it away again. */
@@ -32,6 +43,7 @@ export function drawChart(host: HTMLElement, input: ChartInput): () => void {
     const sample = samples[plot.cursor.idx ?? -1];
     if (sample) input.onSelect(sample);
   });
+  plot.over.addEventListener("dblclick", input.onReset);
   const observer = new ResizeObserver(() => plot.setSize({ width: host.clientWidth, height: HEIGHT }));
   observer.observe(host);
   return () => {
@@ -51,7 +63,7 @@ function options(host: HTMLElement, input: ChartInput, tip: HTMLElement): uPlot.
     padding: [12, 14, 0, 0],
     legend: { show: false },
     tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
-    scales: { x: { time: true, range: padded }, y: { range: valueRange(input.axis) } },
+    scales: { x: { time: true, range: timeRange(input.span) }, y: { range: valueRange(input.axis) } },
     axes: [
       { ...axis, grid: { show: false }, values: dateLabels, space: 56, size: 44 },
       {
@@ -67,15 +79,21 @@ function options(host: HTMLElement, input: ChartInput, tip: HTMLElement): uPlot.
       {
         stroke: accent,
         width: 2,
-        spanGaps: true,
+        spanGaps: false,
+        gaps: longGaps,
         fill: (plot) => fade(plot, accent),
         points: { show: true, size: 7, width: 1.5, fill: accent, stroke: surface },
       },
     ],
-    cursor: { y: false, drag: { x: false, y: false }, points: { size: 11, fill: accent } },
+    cursor: {
+      y: false,
+      drag: { x: true, y: false, setScale: false, dist: DRAG },
+      points: { size: 11, fill: accent },
+    },
     hooks: {
       drawSeries: [(plot) => drawMasked(plot, input.samples, ink)],
       draw: [(plot) => drawSelected(plot, input.selected, colour("--pin"))],
+      setSelect: [(plot) => zoomTo(plot, input.onZoom)],
       setCursor: [(plot) => showTip(plot, input, tip)],
     },
   };
@@ -89,9 +107,29 @@ const dateLabels: uPlot.Axis.Values = [
   [3600, "{HH}:{mm}", "\n{D} {MMM}", null, null, null, null, null, 1],
 ];
 
-function padded(_plot: uPlot, min: number, max: number): [number, number] {
-  const pad = Math.max((max - min) * 0.02, 86_400 * 3);
-  return [min - pad, max + pad];
+function timeRange(span: Span | null) {
+  return (_plot: uPlot, min: number | null, max: number | null): [number, number] => {
+    const [from, to] = span ? [span[0] / 1000, span[1] / 1000] : [min ?? 0, max ?? 0];
+    const pad = Math.max((to - from) * 0.02, 86_400 * 3);
+    return [from - pad, to + pad];
+  };
+}
+
+function zoomTo(plot: uPlot, onZoom: ChartInput["onZoom"]): void {
+  const { left, width } = plot.select;
+  if (width < DRAG) return;
+  onZoom(plot.posToVal(left, "x") * 1000, plot.posToVal(left + width, "x") * 1000);
+}
+
+/** Where the line is interrupted, in canvas pixels: between clear images too far apart. */
+function longGaps(plot: uPlot, series: number): [number, number][] {
+  const [xs, ys] = [plot.data[0], plot.data[series] ?? []];
+  const clear = [...xs].filter((_, at) => typeof ys[at] === "number");
+  const pixel = (time: number): number => Math.round(plot.valToPos(time, "x", true));
+  return clear.flatMap((time, at): [number, number][] => {
+    const before = clear[at - 1];
+    return before !== undefined && time - before > GAP ? [[pixel(before), pixel(time)]] : [];
+  });
 }
 
 function valueRange(span: readonly [number, number]) {

@@ -3,6 +3,7 @@ import { computed, effect, signal } from "@preact/signals";
 import type { Sample, Scene } from "./api";
 import { makePlace, type Place } from "./coordinates";
 import { type IndexName, isIndexName } from "./indices";
+import { EVERYTHING, type Period, readPeriod, type Span, spanOf, writePeriod } from "./period";
 
 export type Layer = "colour" | "index" | "none";
 
@@ -24,6 +25,8 @@ export const index = signal<IndexName>("NDVI");
 /** The start of an acquisition's date-time, or null for the newest clear one. */
 export const wanted = signal<string | null>(null);
 export const layer = signal<Layer>("colour");
+/** What part of the series is shown. */
+export const period = signal<Period>(EVERYTHING);
 export const zoom = signal<number | null>(null);
 
 export const series = signal<SeriesState>({ kind: "idle" });
@@ -35,9 +38,19 @@ export const coverageState = signal<"loading" | "ready" | "failed">("loading");
 /** The items of the selected acquisition; null while they are looked up. */
 export const scenes = signal<readonly Scene[] | null>(null);
 
-export const samples = computed<readonly Sample[]>(() =>
+/** Everything that the server answered, oldest first. */
+const answered = computed<readonly Sample[]>(() =>
   series.value.kind === "ready" ? series.value.samples : [],
 );
+/** The shown period in milliseconds, or null where it is everything. */
+export const span = computed<Span | null>(() => spanOf(period.value, answered.value.at(-1)?.time ?? 0));
+
+/** The images of the shown period, oldest first. */
+export const samples = computed<readonly Sample[]>(() => {
+  const shown = span.value;
+  if (!shown) return answered.value;
+  return answered.value.filter(({ time }) => time >= shown[0] && time <= shown[1]);
+});
 export const clearSamples = computed(() => samples.value.filter((sample) => sample.value !== null));
 
 export const selected = computed<Sample | null>(() => {
@@ -77,6 +90,7 @@ function readAddress(): void {
   wanted.value = query.get("date");
   const shown = query.get("show");
   layer.value = shown === "index" || shown === "none" ? shown : "colour";
+  period.value = readPeriod(query.get("period"));
   const level = Number(query.get("zoom"));
   zoom.value = level > 0 ? level : null;
 }
@@ -89,9 +103,12 @@ function writeAddress(): string {
     query.set("index", index.value);
     if (wanted.value) query.set("date", wanted.value);
     if (layer.value !== "colour") query.set("show", layer.value);
+    const shown = writePeriod(period.value);
+    if (shown) query.set("period", shown);
     if (zoom.value !== null) query.set("zoom", zoom.value.toFixed(1));
   }
-  const text = query.toString();
+  // The slash of an interval may stand in a query as they are.
+  const text = query.toString().replaceAll("%2F", "/");
   return text ? `?${text}` : location.pathname;
 }
 

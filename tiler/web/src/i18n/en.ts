@@ -73,6 +73,14 @@ export const en = {
     copyLink: "Copy link",
     table: "Table",
   },
+  period: {
+    label: "Period shown",
+    years: (count: number) => (count === 1 ? "1 year" : `${count} years`),
+    all: "All",
+    drag: "Drag on the curve to zoom.",
+    reset: "Show everything",
+    empty: "No image in this period.",
+  },
   status: {
     ok: "clear",
     masked: "cloud or shadow",

@@ -4,7 +4,8 @@ import { drawChart } from "../chart";
 import { formatDate, formatValue } from "../format";
 import { t } from "../i18n";
 import { INDEX_STYLES } from "../indices";
-import { index, samples, select, selected, step } from "../state";
+import { EVERYTHING, spanOfDays } from "../period";
+import { index, period, samples, select, selected, span, step } from "../state";
 import { repaint } from "../theme";
 
 /** What one sample says: its value, or why it has none. */
@@ -37,6 +38,7 @@ function stepByKey(event: KeyboardEvent): void {
 export function Curve() {
   const host = useRef<HTMLDivElement>(null);
   const [all, chosen, name, painted] = [samples.value, selected.value, index.value, repaint.value];
+  const shown = span.value;
   // `painted` redraws in the colours of a new theme.
   useLayoutEffect(() => {
     if (!host.current) return undefined;
@@ -44,10 +46,17 @@ export function Curve() {
       samples: all,
       selected: chosen,
       axis: INDEX_STYLES[name].axis,
+      span: shown,
       onSelect: select,
+      onZoom: (from, to) => {
+        period.value = spanOfDays(from, to);
+      },
+      onReset: () => {
+        period.value = EVERYTHING;
+      },
       describe,
     });
-  }, [all, chosen, name, painted]);
+  }, [all, chosen, name, shown, painted]);
   return (
     <div
       ref={host}

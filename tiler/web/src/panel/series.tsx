@@ -7,6 +7,7 @@ import { attempt, clearSamples, index, pick, place, samples, series } from "../s
 import { Chips } from "./chips";
 import { Curve } from "./curve";
 import { ImageCard } from "./image";
+import { PeriodChoice } from "./period";
 import { Table } from "./table";
 
 /** Everything about the chosen place. */
@@ -46,6 +47,7 @@ function Ready() {
   return (
     <>
       {asTable.value ? <Table /> : <Curve />}
+      <PeriodChoice />
       {!asTable.value && <Key />}
       <p class="summary" role="status">
         {summary(samples.value, clearSamples.value)}
@@ -62,6 +64,7 @@ function Ready() {
 }
 
 function summary(all: readonly Sample[], clear: readonly Sample[]): string {
+  if (all.length === 0) return t.period.empty;
   const sorted = clear.toSorted((a, b) => (a.value ?? 0) - (b.value ?? 0));
   const [low, best] = [sorted[0], sorted.at(-1)];
   if (!low || !best) return `${t.cloudy.title}. ${t.cloudy.detail(all.length)}`;
