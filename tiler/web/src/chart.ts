@@ -8,6 +8,8 @@ import { colour } from "./theme";
 export interface ChartInput {
   readonly samples: readonly Sample[];
   readonly selected: Sample | null;
+  /** Whether the quartiles are drawn around the line. */
+  readonly band: boolean;
   /** The least span of the value axis. */
   readonly axis: readonly [number, number];
   /** What the time axis spans, in milliseconds; null for all samples. */
@@ -35,9 +37,11 @@ export function drawChart(host: HTMLElement, input: ChartInput): () => void {
   const { samples } = input;
   const xs = samples.map((sample) => sample.time / 1000);
   const ys = samples.map((sample) => sample.value);
+  const low = samples.map(({ value, quartiles }) => (value === null ? null : (quartiles?.[0] ?? null)));
+  const high = samples.map(({ value, quartiles }) => (value === null ? null : (quartiles?.[1] ?? null)));
   const tip = document.createElement("div");
   tip.className = "tip";
-  const plot = new uPlot(options(host, input, tip), [xs, ys], host);
+  const plot = new uPlot(options(host, input, tip), [xs, ys, low, high], host);
   plot.over.append(tip);
   plot.over.addEventListener("click", () => {
     const sample = samples[plot.cursor.idx ?? -1];
@@ -57,6 +61,8 @@ function options(host: HTMLElement, input: ChartInput, tip: HTMLElement): uPlot.
   const [ink, grid] = [colour("--muted"), colour("--line")];
   const surface = colour("--surface");
   const axis = { stroke: ink, font: FONT, grid: { stroke: grid, width: 1 }, ticks: { show: false } };
+  // The edges of the band are not lines of their own; of a point there is no band.
+  const edge = { show: input.band, width: 0, spanGaps: false, gaps: longGaps, points: { show: false } };
   return {
     width: host.clientWidth,
     height: HEIGHT,
@@ -81,10 +87,13 @@ function options(host: HTMLElement, input: ChartInput, tip: HTMLElement): uPlot.
         width: 2,
         spanGaps: false,
         gaps: longGaps,
-        fill: (plot) => fade(plot, accent),
+        ...(input.band ? {} : { fill: (plot: uPlot) => fade(plot, accent) }),
         points: { show: true, size: 7, width: 1.5, fill: accent, stroke: surface },
       },
+      edge,
+      edge,
     ],
+    bands: [{ series: [3, 2], fill: withAlpha(accent, 0.24) }],
     cursor: {
       y: false,
       drag: { x: true, y: false, setScale: false, dist: DRAG },
@@ -147,9 +156,14 @@ function formatTick(value: number): string {
 function fade(plot: uPlot, accent: string): CanvasGradient {
   const { top, height } = plot.bbox;
   const gradient = plot.ctx.createLinearGradient(0, top, 0, top + height);
-  gradient.addColorStop(0, accent.replace(/^rgb\((.*)\)$/, "rgb($1 / 0.28)").replaceAll(",", " "));
-  gradient.addColorStop(1, accent.replace(/^rgb\((.*)\)$/, "rgb($1 / 0)").replaceAll(",", " "));
+  gradient.addColorStop(0, withAlpha(accent, 0.28));
+  gradient.addColorStop(1, withAlpha(accent, 0));
   return gradient;
+}
+
+/** A resolved colour, "rgb(20, 102, 63)", made transparent. */
+function withAlpha(solid: string, alpha: number): string {
+  return solid.replace(/^rgb\((.*)\)$/, `rgb($1 / ${alpha})`).replaceAll(",", " ");
 }
 
 function drawMasked(plot: uPlot, samples: readonly Sample[], ink: string): void {
