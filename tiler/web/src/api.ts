@@ -1,5 +1,6 @@
 /** The typed client of the two APIs. Everything the page asks a server for is asked here. */
 import type { MultiPolygon, Polygon } from "geojson";
+import { type Area, toPolygon } from "./area";
 import type { Place } from "./coordinates";
 import { INDEX_STYLES, type IndexName } from "./indices";
 
@@ -26,9 +27,15 @@ export interface Sample {
   readonly time: number;
   readonly datetime: string;
   readonly value: number | null;
+  /** 25th and 75th percentile within an area. */
+  readonly quartiles: readonly [number, number] | null;
+  /** Share of the pixels that are neither masked nor missing, 0 to 1. */
+  readonly validFraction: number;
   readonly status: string;
   readonly reason: string | null;
-  readonly tile: string;
+  /** Tiles; more than one where an area lies across their edge. */
+  readonly tiles: readonly string[];
+  /** The image on the first of the tiles. */
   readonly itemId: string;
 }
 
@@ -60,6 +67,10 @@ interface SearchAnswer {
 }
 
 async function request<T>(url: string, init: RequestInit): Promise<T> {
+  return (await (await ask(url, init)).json()) as T;
+}
+
+async function ask(url: string, init: RequestInit): Promise<Response> {
   let response: Response;
   try {
     response = await fetch(url, init);
@@ -69,7 +80,7 @@ async function request<T>(url: string, init: RequestInit): Promise<T> {
   }
   // A gateway answers for a service that is away; its page is no message for the reader.
   if (!response.ok) throw new ApiError(response.status, await problemOf(response));
-  return (await response.json()) as T;
+  return response;
 }
 
 async function problemOf(response: Response): Promise<string> {
@@ -95,10 +106,35 @@ export function seriesUrl(place: Place, index: IndexName, format: "json" | "csv"
   return `${root}${path}?index=${index}`;
 }
 
-/** Every acquisition at a place, oldest first. Empty outside coverage. Throws {@link ApiError}. */
-export async function fetchSeries(place: Place, index: IndexName, signal: AbortSignal): Promise<Sample[]> {
+/** The address to which an area is posted. */
+export function areaUrl(index: IndexName, format: "json" | "csv"): string {
+  return `${root}/raster/collections/${INDEX_COLLECTION}/timeseries/statistics.${format}?index=${index}`;
+}
+
+/** What is posted for an area. */
+export function areaBody(area: Area): string {
+  return JSON.stringify({ type: "Feature", id: "area", properties: {}, geometry: toPolygon(area) });
+}
+
+function posted(area: Area): RequestInit {
+  return { method: "POST", headers: { "content-type": "application/geo+json" }, body: areaBody(area) };
+}
+
+/** An area's series as the server writes it for a spreadsheet. Throws {@link ApiError}. */
+export async function fetchAreaCsv(area: Area, index: IndexName): Promise<Blob> {
+  return (await ask(areaUrl(index, "csv"), posted(area))).blob();
+}
+
+/** Every acquisition at a place or over an area, oldest first. Empty outside coverage. Throws {@link ApiError}. */
+export async function fetchSeries(
+  where: Place | Area,
+  index: IndexName,
+  signal: AbortSignal,
+): Promise<Sample[]> {
+  const [url, init] =
+    "lon" in where ? [seriesUrl(where, index, "json"), {}] : [areaUrl(index, "json"), posted(where)];
   try {
-    const answer = await request<TimeSeriesAnswer>(seriesUrl(place, index, "json"), { signal });
+    const answer = await request<TimeSeriesAnswer>(url, { ...init, signal });
     return readSamples(answer).sort((a, b) => a.time - b.time);
   } catch (error) {
     if (error instanceof ApiError && error.status === 404) return [];
@@ -107,17 +143,23 @@ export async function fetchSeries(place: Place, index: IndexName, signal: AbortS
 }
 
 function readSamples({ data }: TimeSeriesAnswer): Sample[] {
+  const number = (name: string, row: number): number | null => {
+    const cell = data[name]?.[row];
+    return typeof cell === "number" ? cell : null;
+  };
   const text = (name: string, row: number): string => String(data[name]?.[row] ?? "");
   return (data["datetime"] ?? []).map((datetime, row) => {
-    const mean = data["mean"]?.[row];
+    const [low, high] = [number("p25", row), number("p75", row)];
     return {
       time: Date.parse(String(datetime)),
       datetime: String(datetime),
-      value: typeof mean === "number" ? mean : null,
+      value: number("mean", row),
+      quartiles: low !== null && high !== null ? [low, high] : null,
+      validFraction: number("valid_fraction", row) ?? 0,
       status: text("status", row),
       reason: text("reason", row) || null,
-      tile: text("tile", row).replace("MGRS-", ""),
-      itemId: text("item_id", row).split(/[,;\s]/)[0] ?? "",
+      tiles: text("tile", row).replaceAll("MGRS-", "").split(" "),
+      itemId: text("item_id", row).split(" ")[0] ?? "",
     };
   });
 }
@@ -132,7 +174,7 @@ export async function fetchScenes(sample: Sample, signal: AbortSignal): Promise<
       collections: [SURFACE_COLLECTION, TOP_COLLECTION, INDEX_COLLECTION],
       datetime: around.join("/"),
       "filter-lang": "cql2-json",
-      filter: { op: "=", args: [{ property: "grid:code" }, `MGRS-${sample.tile}`] },
+      filter: { op: "=", args: [{ property: "grid:code" }, `MGRS-${sample.tiles[0]}`] },
       fields: {
         include: [
           ...["id", "collection", "bbox", "geometry", "assets.TCI.href"],

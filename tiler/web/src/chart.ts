@@ -2,14 +2,23 @@
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import type { Sample } from "./api";
+import type { Span } from "./period";
 import { colour } from "./theme";
 
 export interface ChartInput {
   readonly samples: readonly Sample[];
   readonly selected: Sample | null;
+  /** Whether the quartiles are drawn around the line. */
+  readonly band: boolean;
   /** The least span of the value axis. */
   readonly axis: readonly [number, number];
+  /** What the time axis spans, in milliseconds; null for all samples. */
+  readonly span: Span | null;
   readonly onSelect: (sample: Sample) => void;
+  /** Told the two moments between which the reader dragged. */
+  readonly onZoom: (from: number, to: number) => void;
+  /** Asked for by a double click. */
+  readonly onReset: () => void;
   /** The words for a sample under the pointer. */
   readonly describe: (sample: Sample) => string;
 }
@@ -17,6 +26,10 @@ export interface ChartInput {
 const HEIGHT = 230;
 /** Room under the curve for the ticks of masked dates, as a share of the axis. */
 const FLOOR = 0.12;
+/** Longer than this without a clear image, in seconds, nobody knows what happened: no line is drawn. */
+const GAP = 90 * 86_400;
+/** A drag shorter than this, in pixels, is a click. */
+const DRAG = 8;
 const FONT = "12px system-ui, sans-serif";
 
 /** Draws into `host`, replacing what is there; returns how to take it away again. */
@@ -24,14 +37,17 @@ export function drawChart(host: HTMLElement, input: ChartInput): () => void {
   const { samples } = input;
   const xs = samples.map((sample) => sample.time / 1000);
   const ys = samples.map((sample) => sample.value);
+  const low = samples.map(({ value, quartiles }) => (value === null ? null : (quartiles?.[0] ?? null)));
+  const high = samples.map(({ value, quartiles }) => (value === null ? null : (quartiles?.[1] ?? null)));
   const tip = document.createElement("div");
   tip.className = "tip";
-  const plot = new uPlot(options(host, input, tip), [xs, ys], host);
+  const plot = new uPlot(options(host, input, tip), [xs, ys, low, high], host);
   plot.over.append(tip);
   plot.over.addEventListener("click", () => {
     const sample = samples[plot.cursor.idx ?? -1];
     if (sample) input.onSelect(sample);
   });
+  plot.over.addEventListener("dblclick", input.onReset);
   const observer = new ResizeObserver(() => plot.setSize({ width: host.clientWidth, height: HEIGHT }));
   observer.observe(host);
   return () => {
@@ -45,13 +61,15 @@ function options(host: HTMLElement, input: ChartInput, tip: HTMLElement): uPlot.
   const [ink, grid] = [colour("--muted"), colour("--line")];
   const surface = colour("--surface");
   const axis = { stroke: ink, font: FONT, grid: { stroke: grid, width: 1 }, ticks: { show: false } };
+  // The edges of the band are not lines of their own; of a point there is no band.
+  const edge = { show: input.band, width: 0, spanGaps: false, gaps: longGaps, points: { show: false } };
   return {
     width: host.clientWidth,
     height: HEIGHT,
     padding: [12, 14, 0, 0],
     legend: { show: false },
     tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
-    scales: { x: { time: true, range: padded }, y: { range: valueRange(input.axis) } },
+    scales: { x: { time: true, range: timeRange(input.span) }, y: { range: valueRange(input.axis) } },
     axes: [
       { ...axis, grid: { show: false }, values: dateLabels, space: 56, size: 44 },
       {
@@ -67,15 +85,24 @@ function options(host: HTMLElement, input: ChartInput, tip: HTMLElement): uPlot.
       {
         stroke: accent,
         width: 2,
-        spanGaps: true,
-        fill: (plot) => fade(plot, accent),
+        spanGaps: false,
+        gaps: longGaps,
+        ...(input.band ? {} : { fill: (plot: uPlot) => fade(plot, accent) }),
         points: { show: true, size: 7, width: 1.5, fill: accent, stroke: surface },
       },
+      edge,
+      edge,
     ],
-    cursor: { y: false, drag: { x: false, y: false }, points: { size: 11, fill: accent } },
+    bands: [{ series: [3, 2], fill: withAlpha(accent, 0.24) }],
+    cursor: {
+      y: false,
+      drag: { x: true, y: false, setScale: false, dist: DRAG },
+      points: { size: 11, fill: accent },
+    },
     hooks: {
       drawSeries: [(plot) => drawMasked(plot, input.samples, ink)],
       draw: [(plot) => drawSelected(plot, input.selected, colour("--pin"))],
+      setSelect: [(plot) => zoomTo(plot, input.onZoom)],
       setCursor: [(plot) => showTip(plot, input, tip)],
     },
   };
@@ -89,9 +116,29 @@ const dateLabels: uPlot.Axis.Values = [
   [3600, "{HH}:{mm}", "\n{D} {MMM}", null, null, null, null, null, 1],
 ];
 
-function padded(_plot: uPlot, min: number, max: number): [number, number] {
-  const pad = Math.max((max - min) * 0.02, 86_400 * 3);
-  return [min - pad, max + pad];
+function timeRange(span: Span | null) {
+  return (_plot: uPlot, min: number | null, max: number | null): [number, number] => {
+    const [from, to] = span ? [span[0] / 1000, span[1] / 1000] : [min ?? 0, max ?? 0];
+    const pad = Math.max((to - from) * 0.02, 86_400 * 3);
+    return [from - pad, to + pad];
+  };
+}
+
+function zoomTo(plot: uPlot, onZoom: ChartInput["onZoom"]): void {
+  const { left, width } = plot.select;
+  if (width < DRAG) return;
+  onZoom(plot.posToVal(left, "x") * 1000, plot.posToVal(left + width, "x") * 1000);
+}
+
+/** Where the line is interrupted, in canvas pixels: between clear images too far apart. */
+function longGaps(plot: uPlot, series: number): [number, number][] {
+  const [xs, ys] = [plot.data[0], plot.data[series] ?? []];
+  const clear = [...xs].filter((_, at) => typeof ys[at] === "number");
+  const pixel = (time: number): number => Math.round(plot.valToPos(time, "x", true));
+  return clear.flatMap((time, at): [number, number][] => {
+    const before = clear[at - 1];
+    return before !== undefined && time - before > GAP ? [[pixel(before), pixel(time)]] : [];
+  });
 }
 
 function valueRange(span: readonly [number, number]) {
@@ -109,9 +156,14 @@ function formatTick(value: number): string {
 function fade(plot: uPlot, accent: string): CanvasGradient {
   const { top, height } = plot.bbox;
   const gradient = plot.ctx.createLinearGradient(0, top, 0, top + height);
-  gradient.addColorStop(0, accent.replace(/^rgb\((.*)\)$/, "rgb($1 / 0.28)").replaceAll(",", " "));
-  gradient.addColorStop(1, accent.replace(/^rgb\((.*)\)$/, "rgb($1 / 0)").replaceAll(",", " "));
+  gradient.addColorStop(0, withAlpha(accent, 0.28));
+  gradient.addColorStop(1, withAlpha(accent, 0));
   return gradient;
+}
+
+/** A resolved colour, "rgb(20, 102, 63)", made transparent. */
+function withAlpha(solid: string, alpha: number): string {
+  return solid.replace(/^rgb\((.*)\)$/, `rgb($1 / ${alpha})`).replaceAll(",", " ");
 }
 
 function drawMasked(plot: uPlot, samples: readonly Sample[], ink: string): void {

@@ -22,6 +22,17 @@ export function formatValue(value: number): string {
   return value.toFixed(2).replace("-", "−");
 }
 
+/** "83 %": a share of 0 to 1, never rounded up to all of it. */
+export function formatShare(share: number): string {
+  return `${Math.floor(share * 100)} %`;
+}
+
+/** "4.2", "1,830": an area in hectares, three digits or whole. */
+export function formatHectares(hectares: number): string {
+  const digits = hectares < 100 ? 1 : 0;
+  return new Intl.NumberFormat(t.locale, { maximumFractionDigits: digits }).format(hectares);
+}
+
 /** "12.4500° N, 107.1900° E". */
 export function formatPlace(lon: number, lat: number): string {
   return `${formatAngle(lat, "N", "S")}, ${formatAngle(lon, "E", "W")}`;

@@ -2,6 +2,7 @@
 import { effect } from "@preact/signals";
 import { ApiError, COVERAGE_PAGE, fetchCoverage, fetchScenes, fetchSeries, type Scene } from "./api";
 import {
+  area,
   attempt,
   coverageState,
   type HeldTile,
@@ -25,7 +26,7 @@ export function followChoices(): void {
 
 function followSeries(): (() => void) | undefined {
   attempt.value;
-  const [where, what] = [place.value, index.value];
+  const [where, what] = [area.value ?? place.value, index.value];
   if (!where) {
     series.value = { kind: "idle" };
     return undefined;

@@ -3,7 +3,7 @@ import { effect, untracked } from "@preact/signals";
 import Attribution from "ol/control/Attribution";
 import ScaleLine from "ol/control/ScaleLine";
 import Zoom from "ol/control/Zoom";
-import { containsCoordinate, getIntersection, isEmpty } from "ol/extent";
+import { containsCoordinate, containsExtent, getCenter, getIntersection, isEmpty } from "ol/extent";
 import Feature from "ol/Feature";
 import Point from "ol/geom/Point";
 import { defaults as interactions } from "ol/interaction/defaults";
@@ -16,10 +16,12 @@ import Fill from "ol/style/Fill";
 import Stroke from "ol/style/Stroke";
 import Style from "ol/style/Style";
 import View from "ol/View";
+import type { Area } from "../area";
 import { t } from "../i18n";
 import { loadCoverage } from "../load";
-import { pick, place, zoom } from "../state";
+import { area, drawing, pick, place, zoom } from "../state";
 import { colour, repaint } from "../theme";
+import { areaLayer, followArea, outlineOf, paintArea } from "./area";
 import { basemap, loadBasemap, nameLayer, paintBasemap } from "./basemap";
 import { coverageExtent, coverageLayer, followCoverage, paintCoverage } from "./coverage";
 import { chosenLayer, followImagery, newestLayer } from "./imagery";
@@ -39,7 +41,7 @@ export function createMap(target: HTMLElement): void {
   const map = new OlMap({
     target,
     view,
-    layers: [...basemap, newestLayer, chosenLayer, coverageLayer, nameLayer, pinLayer],
+    layers: [...basemap, newestLayer, chosenLayer, coverageLayer, nameLayer, areaLayer, pinLayer],
     // A double click would choose twice and zoom away from what it chose.
     interactions: interactions({ doubleClickZoom: false }),
     controls: [
@@ -54,6 +56,7 @@ export function createMap(target: HTMLElement): void {
   followCoverage();
   followImagery();
   followPlace(view);
+  followArea(map);
   chooseByHand(map, target);
   askForCoverage(map);
   effect(() => {
@@ -62,6 +65,7 @@ export function createMap(target: HTMLElement): void {
     paintBasemap();
     paintCoverage();
     paintPin();
+    paintArea();
   });
   void loadBasemap();
 }
@@ -83,6 +87,11 @@ function followPlace(view: View): void {
     const opening = first;
     first = false;
     if (!where) return;
+    const outline = area.value;
+    if (outline) {
+      untracked(() => fitArea(view, outline, opening));
+      return;
+    }
     const centre = fromLonLat([where.lon, where.lat]);
     pin.addFeature(new Feature(new Point(centre)));
     untracked(() => reveal(view, centre, opening));
@@ -101,8 +110,20 @@ function reveal(view: View, centre: number[], first: boolean): void {
   if (now < NEAR || !seen) view.animate({ center: centre, zoom: Math.max(now, PLACE_ZOOM), duration: 450 });
 }
 
+/** Brings an area into view, unless it was drawn there. */
+function fitArea(view: View, shown: Area, first: boolean): void {
+  const extent = outlineOf(shown).getExtent();
+  if (first && zoom.value !== null) {
+    view.setCenter(getCenter(extent));
+    view.setZoom(zoom.value);
+  } else if (first || !containsExtent(view.calculateExtent(), extent)) {
+    view.fit(extent, { padding: [100, 60, 60, 60], maxZoom: 16, duration: first ? 0 : 450 });
+  }
+}
+
 function chooseByHand(map: OlMap, target: HTMLElement): void {
   const choose = (coordinate: number[] | undefined): void => {
+    if (drawing.value) return;
     const [lon, lat] = toLonLat(coordinate ?? []);
     if (lon !== undefined && lat !== undefined) pick(lon, lat);
   };

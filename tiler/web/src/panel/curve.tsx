@@ -1,16 +1,20 @@
 import { useLayoutEffect, useRef } from "preact/hooks";
 import type { Sample } from "../api";
 import { drawChart } from "../chart";
-import { formatDate, formatValue } from "../format";
+import { formatDate, formatShare, formatValue } from "../format";
 import { t } from "../i18n";
 import { INDEX_STYLES } from "../indices";
-import { index, samples, select, selected, step } from "../state";
+import { EVERYTHING, spanOfDays } from "../period";
+import { area, index, period, samples, select, selected, span, step } from "../state";
 import { repaint } from "../theme";
 
 /** What one sample says: its value, or why it has none. */
 export function reading(sample: Sample): string {
   if (sample.value === null) return t.status[sample.status] ?? sample.status;
-  return `${t.indices[index.value].title} ${formatValue(sample.value)}`;
+  const value = `${t.indices[index.value].title} ${formatValue(sample.value)}`;
+  return area.value && sample.validFraction < 1
+    ? t.valid.reading(value, formatShare(sample.validFraction))
+    : value;
 }
 
 function describe(sample: Sample): string {
@@ -37,6 +41,7 @@ function stepByKey(event: KeyboardEvent): void {
 export function Curve() {
   const host = useRef<HTMLDivElement>(null);
   const [all, chosen, name, painted] = [samples.value, selected.value, index.value, repaint.value];
+  const shown = span.value;
   // `painted` redraws in the colours of a new theme.
   useLayoutEffect(() => {
     if (!host.current) return undefined;
@@ -44,10 +49,18 @@ export function Curve() {
       samples: all,
       selected: chosen,
       axis: INDEX_STYLES[name].axis,
+      band: area.peek() !== null,
+      span: shown,
       onSelect: select,
+      onZoom: (from, to) => {
+        period.value = spanOfDays(from, to);
+      },
+      onReset: () => {
+        period.value = EVERYTHING;
+      },
       describe,
     });
-  }, [all, chosen, name, painted]);
+  }, [all, chosen, name, shown, painted]);
   return (
     <div
       ref={host}

@@ -1,4 +1,6 @@
 import {
+  areaBody,
+  areaUrl,
   colourTiles,
   indexTiles,
   itemUrl,
@@ -7,10 +9,11 @@ import {
   seriesUrl,
   TOP_COLLECTION,
 } from "../api";
+import type { Area } from "../area";
 import { formatDate, formatTime } from "../format";
 import { t } from "../i18n";
 import { hasColour, sceneIn } from "../map/imagery";
-import { index, layer, place, scenes, selected, step } from "../state";
+import { area, index, layer, place, scenes, selected, step } from "../state";
 import { CopyField } from "./copy";
 import { reading } from "./curve";
 
@@ -52,7 +55,7 @@ function Facts({ sample }: { readonly sample: Sample }) {
   const properties = (sceneIn(SURFACE_COLLECTION) ?? scenes.value?.[0])?.properties;
   const cloud = properties?.["eo:cloud_cover"];
   const facts: readonly (readonly [string, string | undefined])[] = [
-    [t.image.tile, sample.tile],
+    [t.image.tile, sample.tiles.join(", ")],
     [
       t.image.satellite,
       properties?.platform?.replace("sentinel-", "Sentinel-").toUpperCase().replace("SENTINEL", "Sentinel"),
@@ -87,6 +90,10 @@ function Products() {
   );
 }
 
+function curl(shown: Area): string {
+  return `curl -H 'content-type: application/geo+json' -d '${areaBody(shown)}' '${areaUrl(index.value, "csv")}'`;
+}
+
 function Elsewhere({ sample }: { readonly sample: Sample }) {
   if (!place.value) return null;
   const tiles =
@@ -97,7 +104,11 @@ function Elsewhere({ sample }: { readonly sample: Sample }) {
     <details>
       <summary>{t.image.details}</summary>
       <CopyField label={t.image.tileUrl} text={tiles} />
-      <CopyField label={t.image.apiUrl} text={seriesUrl(place.value, index.value, "json")} />
+      {area.value ? (
+        <CopyField label={t.image.curl} text={curl(area.value)} />
+      ) : (
+        <CopyField label={t.image.apiUrl} text={seriesUrl(place.value, index.value, "json")} />
+      )}
     </details>
   );
 }

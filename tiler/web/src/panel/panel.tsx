@@ -4,6 +4,7 @@ import { t } from "../i18n";
 import { examplePlace } from "../map/coverage";
 import { coverageState, heldTiles, pick, place, samples } from "../state";
 import { THEMES, theme } from "../theme";
+import { AreaDoor } from "./area";
 import { Search } from "./search";
 import { PlaceView } from "./series";
 
@@ -19,6 +20,7 @@ export function Panel() {
         <p class="muted">{t.tagline}</p>
       </header>
       <Search />
+      <AreaDoor />
       {place.value ? <PlaceView /> : <Welcome />}
       <Foot />
     </main>

@@ -1,7 +1,7 @@
 import { useSignal } from "@preact/signals";
 import { parsePlace } from "../coordinates";
 import { t } from "../i18n";
-import { place } from "../state";
+import { choosePlace } from "../state";
 
 /** Coordinates typed by hand: the way to a place without a mouse. */
 export function Search() {
@@ -11,7 +11,7 @@ export function Search() {
     const input = (event.currentTarget as HTMLFormElement).elements.namedItem("place") as HTMLInputElement;
     const found = parsePlace(input.value);
     wrong.value = found === null;
-    if (found) place.value = found;
+    choosePlace(found);
   };
   return (
     <search>

@@ -1,12 +1,15 @@
 import { useSignal } from "@preact/signals";
 import { type Sample, seriesUrl } from "../api";
-import { formatDate, formatPlace, formatValue } from "../format";
+import { formatDate, formatHectares, formatPlace, formatValue } from "../format";
 import { t } from "../i18n";
+import { hectaresOf } from "../map/area";
 import { nearestTile } from "../map/coverage";
-import { attempt, clearSamples, index, pick, place, samples, series } from "../state";
+import { area, attempt, bestFraction, clearSamples, index, pick, place, samples, series } from "../state";
+import { AreaDownload, ValidSlider } from "./area";
 import { Chips } from "./chips";
 import { Curve } from "./curve";
 import { ImageCard } from "./image";
+import { PeriodChoice } from "./period";
 import { Table } from "./table";
 
 /** Everything about the chosen place. */
@@ -15,7 +18,9 @@ export function PlaceView() {
   const { lon, lat } = place.value;
   return (
     <>
-      <h2 class="place">{formatPlace(lon, lat)}</h2>
+      <h2 class="place">
+        {area.value ? t.area.title(formatHectares(hectaresOf(area.value))) : formatPlace(lon, lat)}
+      </h2>
       <Chips />
       <div class="card series" aria-busy={series.value.kind === "loading"}>
         <SeriesBody />
@@ -46,6 +51,8 @@ function Ready() {
   return (
     <>
       {asTable.value ? <Table /> : <Curve />}
+      <PeriodChoice />
+      {area.value && <ValidSlider />}
       {!asTable.value && <Key />}
       <p class="summary" role="status">
         {summary(samples.value, clearSamples.value)}
@@ -62,6 +69,8 @@ function Ready() {
 }
 
 function summary(all: readonly Sample[], clear: readonly Sample[]): string {
+  if (all.length === 0) return t.period.empty;
+  if (clear.length === 0 && bestFraction.value > 0) return t.valid.none(all.length);
   const sorted = clear.toSorted((a, b) => (a.value ?? 0) - (b.value ?? 0));
   const [low, best] = [sorted[0], sorted.at(-1)];
   if (!low || !best) return `${t.cloudy.title}. ${t.cloudy.detail(all.length)}`;
@@ -75,7 +84,14 @@ function summary(all: readonly Sample[], clear: readonly Sample[]): string {
 function Key() {
   return (
     <p class="key muted" aria-hidden="true">
-      <span class="key-dot" /> {t.series.keyClear} <span class="key-tick" /> {t.series.keyMasked}
+      <span class="key-dot" /> {area.value ? t.series.keyMean : t.series.keyClear}
+      {area.value && (
+        <>
+          {" "}
+          <span class="key-band" /> {t.series.keyBand}
+        </>
+      )}{" "}
+      <span class="key-tick" /> {t.series.keyMasked}
     </p>
   );
 }
@@ -89,13 +105,17 @@ function Actions({ asTable, onTable }: ActionsProps) {
   if (!place.value) return null;
   return (
     <div class="actions">
-      <a
-        class="button primary"
-        href={seriesUrl(place.value, index.value, "csv")}
-        download={`${index.value}_${place.value.lat}_${place.value.lon}.csv`}
-      >
-        {t.series.download}
-      </a>
+      {area.value ? (
+        <AreaDownload shown={area.value} />
+      ) : (
+        <a
+          class="button primary"
+          href={seriesUrl(place.value, index.value, "csv")}
+          download={`${index.value}_${place.value.lat}_${place.value.lon}.csv`}
+        >
+          {t.series.download}
+        </a>
+      )}
       <CopyLink />
       <button type="button" class="button" aria-pressed={asTable} onClick={() => onTable(!asTable)}>
         {t.series.table}
@@ -141,8 +161,9 @@ function Failure({ status, message }: { readonly status: number; readonly messag
   const away = status === 0 || (status >= 502 && status <= 504);
   return (
     <div class="notice" role="alert">
-      <h3>{away ? t.failure.network : t.failure.http}</h3>
+      <h3>{away ? t.failure.network : status === 413 ? t.failure.large : t.failure.http}</h3>
       <p>{away ? t.failure.networkHint : message}</p>
+      {status === 413 && <p>{t.failure.largeHint}</p>}
       <button
         type="button"
         class="button primary"

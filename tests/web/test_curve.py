@@ -1,0 +1,119 @@
+"""The curve over time: gaps, the shown period, and how they are kept in the address."""
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+ACCENT = (20, 102, 63)
+"""The curve's colour in the light theme."""
+
+
+@pytest.fixture
+def place(stack: Any) -> str:
+    lon, lat = stack.point
+    return f"?lon={lon}&lat={lat}&zoom=14"
+
+
+def curve(page: Page) -> Locator:
+    return page.get_by_role("slider", name="curve")
+
+
+def answer_with(page: Page, dates: Sequence[str], clear: Sequence[bool]) -> None:
+    """Have the server's answer speak of these dates only, and of these clear ones."""
+
+    def change(route: Any) -> None:
+        answer = route.fetch()
+        body = answer.json()
+        columns = body["data"]
+        rows = len(columns["datetime"])
+        assert rows >= len(dates)
+        for name in columns:
+            columns[name] = columns[name][: len(dates)]
+        columns["datetime"] = [f"{date}T03:11:21Z" for date in dates]
+        columns["mean"] = [0.6 if is_clear else None for is_clear in clear]
+        columns["status"] = ["ok" if is_clear else "masked" for is_clear in clear]
+        route.fulfill(response=answer, json=body)
+
+    page.route("**/timeseries/**", change)
+
+
+def line_between(page: Page, share: float) -> bool:
+    """Whether the curve's colour is anywhere in the column at this share of the time axis."""
+    pixels = page.evaluate(
+        """(share) => {
+            const canvas = document.querySelector('.curve canvas');
+            const over = document.querySelector('.u-over').getBoundingClientRect();
+            const box = canvas.getBoundingClientRect();
+            const ratio = canvas.width / box.width;
+            const x = Math.round((over.left - box.left + over.width * share) * ratio);
+            return [...canvas.getContext('2d').getImageData(x, 0, 1, canvas.height).data];
+        }""",
+        share,
+    )
+    rows = [pixels[start : start + 4] for start in range(0, len(pixels), 4)]
+    return any(a > 200 and all(abs(c - w) < 30 for c, w in zip(rgb, ACCENT, strict=True)) for *rgb, a in rows)
+
+
+def test_no_line_is_drawn_where_nobody_knows(visit: Callable[..., Any], place: str) -> None:
+    seen = visit(color_scheme="light")
+    dates = ["2023-01-10", "2023-02-09", "2023-03-11", "2025-01-10", "2025-02-09", "2025-03-11"]
+    answer_with(seen.page, dates, [True] * 6)
+    seen.open(place)
+    expect(curve(seen.page)).to_be_visible()
+    seen.shot("gap")
+    assert line_between(seen.page, 0.05)
+    assert not any(line_between(seen.page, share) for share in (0.2, 0.5, 0.8))
+    assert line_between(seen.page, 0.95)
+
+
+def test_a_cloudy_month_does_not_interrupt_the_line(visit: Callable[..., Any], place: str) -> None:
+    seen = visit(color_scheme="light")
+    answer_with(seen.page, ["2025-01-10", "2025-02-09", "2025-03-11"], [True, False, True])
+    seen.open(place)
+    expect(curve(seen.page)).to_be_visible()
+    assert line_between(seen.page, 0.4)
+    assert line_between(seen.page, 0.6)
+
+
+def test_the_last_year_is_a_choice_kept_in_the_address(visit: Callable[..., Any], place: str) -> None:
+    seen = visit()
+    dates = ["2021-01-10", "2022-06-09", "2024-02-11", "2024-06-10", "2024-09-09", "2025-03-11"]
+    answer_with(seen.page, dates, [True] * 6)
+    seen.open(place)
+    expect(curve(seen.page)).to_have_attribute("aria-valuemax", "6")
+    seen.page.get_by_role("radio", name="1 year").check()
+    expect(curve(seen.page)).to_have_attribute("aria-valuemax", "3")
+    expect(seen.page.get_by_text("3 clear of 3 images")).to_be_visible()
+    seen.page.get_by_role("radio", name="3 years").check()
+    expect(curve(seen.page)).to_have_attribute("aria-valuemax", "5")
+    assert "period=P3Y" in seen.page.url
+    seen.page.reload()
+    expect(curve(seen.page)).to_have_attribute("aria-valuemax", "5")
+    expect(seen.page.get_by_role("radio", name="3 years")).to_be_checked()
+
+
+def test_a_drag_on_the_curve_zooms_and_can_be_taken_back(visit: Callable[..., Any], place: str) -> None:
+    seen = visit()
+    seen.open(place)
+    expect(curve(seen.page)).to_be_visible()
+    every = int(curve(seen.page).get_attribute("aria-valuemax") or 0)
+    box = seen.page.locator(".u-over").bounding_box()
+    seen.page.mouse.move(box["x"] + box["width"] * 0.4, box["y"] + 80)
+    seen.page.mouse.down()
+    seen.page.mouse.move(box["x"] + box["width"] * 0.95, box["y"] + 90, steps=6)
+    seen.page.mouse.up()
+    expect(seen.page).to_have_url(re.compile(r"period=\d{4}-\d\d-\d\d/\d{4}-\d\d-\d\d"))
+    zoomed = int(curve(seen.page).get_attribute("aria-valuemax") or 0)
+    assert 0 < zoomed < every
+    assert "date=" not in seen.page.url
+    seen.shot("zoomed")
+    kept = seen.page.url
+    again = visit()
+    again.page.goto(kept)
+    expect(curve(again.page)).to_have_attribute("aria-valuemax", f"{zoomed}")
+    seen.page.get_by_role("button", name="Show everything").click()
+    expect(curve(seen.page)).to_have_attribute("aria-valuemax", f"{every}")
+    assert "period" not in seen.page.url

@@ -1,0 +1,143 @@
+import { useSignal } from "@preact/signals";
+import { ApiError, fetchAreaCsv } from "../api";
+import { type Area, encodeArea, parseArea } from "../area";
+import { formatHectares, formatShare } from "../format";
+import { t } from "../i18n";
+import { chooseArea, drawing, index, leastValid, sketched } from "../state";
+
+/** The ways to an area: drawing it on the map, or typing it. */
+export function AreaDoor() {
+  if (drawing.value) return <Drawing />;
+  return (
+    <div class="area-door">
+      <button
+        type="button"
+        class="button"
+        onClick={() => {
+          drawing.value = true;
+        }}
+      >
+        {t.area.draw}
+      </button>
+      <Typed />
+    </div>
+  );
+}
+
+function Drawing() {
+  return (
+    <div class="card drawing">
+      <p role="status">
+        {t.area.drawing} <span class="muted">{t.area.keys}</span>
+      </p>
+      <p class="hectares">{t.area.hectares(formatHectares(sketched.value))}</p>
+      <button
+        type="button"
+        class="button"
+        onClick={() => {
+          drawing.value = false;
+        }}
+      >
+        {t.area.cancel}
+      </button>
+    </div>
+  );
+}
+
+function Typed() {
+  const wrong = useSignal(false);
+  const submit = (event: SubmitEvent): void => {
+    event.preventDefault();
+    const form = event.currentTarget as HTMLFormElement;
+    const found = parseArea((form.elements.namedItem("outline") as HTMLTextAreaElement).value);
+    wrong.value = found === null;
+    if (!found) return;
+    chooseArea(found);
+    form.closest("details")?.removeAttribute("open");
+  };
+  return (
+    <details>
+      <summary>{t.area.type}</summary>
+      <form onSubmit={submit} noValidate>
+        <label for="outline">{t.area.label}</label>
+        <textarea
+          id="outline"
+          name="outline"
+          rows={4}
+          spellcheck={false}
+          placeholder={"12.45, 107.19\n12.45, 107.21\n12.43, 107.20"}
+          aria-invalid={wrong.value}
+          aria-describedby="outline-problem"
+        />
+        <button type="submit" class="button">
+          {t.area.show}
+        </button>
+        <p id="outline-problem" class="problem" role="alert">
+          {wrong.value ? t.area.invalid : ""}
+        </p>
+      </form>
+    </details>
+  );
+}
+
+/** The least share of valid pixels; the curve follows at once, without a request. */
+export function ValidSlider() {
+  return (
+    <div class="valid">
+      <label for="valid">{t.valid.label}</label>
+      <output for="valid">{formatShare(leastValid.value)}</output>
+      <input
+        id="valid"
+        type="range"
+        min="0"
+        max="100"
+        step="5"
+        value={Math.round(leastValid.value * 100)}
+        onInput={(event) => {
+          leastValid.value = event.currentTarget.valueAsNumber / 100;
+        }}
+      />
+      <p class="muted hint">{t.valid.note}</p>
+    </div>
+  );
+}
+
+/** The CSV of an area: it is posted, so no link can fetch it. */
+export function AreaDownload({ shown }: { readonly shown: Area }) {
+  const busy = useSignal(false);
+  const problem = useSignal("");
+  const onClick = async (): Promise<void> => {
+    busy.value = true;
+    problem.value = "";
+    try {
+      save(
+        await fetchAreaCsv(shown, index.value),
+        `${index.value}_area_${encodeArea(shown).slice(0, 12)}.csv`,
+      );
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      problem.value = error.status === 0 ? t.failure.network : error.message;
+    } finally {
+      busy.value = false;
+    }
+  };
+  return (
+    <>
+      <button type="button" class="button primary" disabled={busy.value} onClick={onClick}>
+        {busy.value ? t.area.downloading : t.series.download}
+      </button>
+      <p class="problem" role="alert">
+        {problem.value}
+      </p>
+    </>
+  );
+}
+
+function save(content: Blob, name: string): void {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(content);
+  link.download = name;
+  link.click();
+  // The browser has taken the blob by the next minute; until then the address must stand.
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+}
