@@ -17,6 +17,7 @@ SATELLITE = f"{_BASE}/sat/v1.2.0/schema.json"
 SENTINEL_2 = f"{_BASE}/sentinel-2/v1.0.0/schema.json"
 VERSION = f"{_BASE}/version/v1.2.0/schema.json"
 VIEW = f"{_BASE}/view/v1.1.0/schema.json"
+WEB_MAP_LINKS = f"{_BASE}/web-map-links/v1.2.0/schema.json"
 
 OF_SCENES = (EO, PROCESSING, RASTER, RENDER, VIEW, CLASSIFICATION, PRODUCT)
 """Of the collections of scenes."""

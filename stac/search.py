@@ -14,6 +14,23 @@ type Cql2 = dict[str, Any]
 ITEM_FIELDS = ("id", "collection", "geometry", "datetime", "end_datetime")
 """What pgSTAC keeps in columns, so that every item can be searched by it."""
 
+CQL2_OPERATORS = (
+    *("and", "or", "not", "=", "<>", "<", "<=", ">", ">=", "like", "between", "in", "isNull", "casei", "accenti"),
+    *("+", "-", "*", "/"),
+    *(
+        f"s_{name}"
+        for name in ["intersects", "equals", "disjoint", "touches", "within", "overlaps", "crosses", "contains"]
+    ),
+    *(
+        f"t_{name}"
+        for name in ["after", "before", "contains", "disjoint", "during", "equals", "intersects", "meets", "overlaps"]
+    ),
+    *(f"t_{name}" for name in ["finishedBy", "finishes", "metBy", "overlappedBy", "startedBy", "starts"]),
+    *("a_equals", "a_contains", "a_overlaps"),
+)
+"""What pgSTAC makes SQL of."""
+
+_KNOWN_OPERATORS = frozenset(name.lower() for name in CQL2_OPERATORS) | {"!=", "upper", "lower"}
 _ANTIMERIDIAN = 180.0
 _TOKEN = re.compile(r"(next|prev):([0-9a-fA-F]{2})+:([0-9a-fA-F]{2})+")
 
@@ -55,14 +72,48 @@ def properties(expression: Any) -> Iterator[str]:
             yield from properties(value)
 
 
+def _operators(expression: Any) -> Iterator[str]:
+    if isinstance(expression, Mapping):
+        operator = expression.get("op")
+        if isinstance(operator, str):
+            yield operator
+        for value in expression.values():
+            yield from _operators(value)
+    elif isinstance(expression, list):
+        for value in expression:
+            yield from _operators(value)
+
+
 def check_properties(names: Iterable[str], where: str) -> None:
     """Raise `SearchError`, naming the nearest, for a name by which no item can be searched."""
     known = (*QUERYABLES, *ITEM_FIELDS)
     for name in names:
         if _bare(name) not in known:
-            near = get_close_matches(_bare(name), known, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else "see /queryables for the names"
-            raise SearchError(f"unknown property {name!r} in {where}: {hint}")
+            raise SearchError(
+                f"unknown property {name!r} in {where}: {nearest(_bare(name), known, 'see /queryables for the names')}"
+            )
+
+
+def check_operators(expression: Any) -> None:
+    """Raise `SearchError`, naming the nearest, for an operator or function of CQL2 that the catalogue does not know."""
+    for operator in _operators(expression):
+        if operator.lower() not in _KNOWN_OPERATORS:
+            raise SearchError(f"unknown operator {operator!r} in filter: {nearest(operator, CQL2_OPERATORS)}")
+
+
+def check_parameters(names: Iterable[str], known: Iterable[str]) -> None:
+    """Raise `SearchError`, naming the nearest, for a parameter that an endpoint does not have."""
+    all_known = sorted(known)
+    for name in names:
+        if name not in all_known:
+            raise SearchError(f"unknown parameter {name!r}: {nearest(name, all_known)}")
+
+
+def nearest(name: str, known: Iterable[str], otherwise: str = "") -> str:
+    """What to tell someone who wrote `name`: the one of `known` that was meant, or else all of them."""
+    choices = list(known)
+    near = get_close_matches(name, choices, n=1)
+    return f"did you mean {near[0]!r}?" if near else otherwise or f"choose from {', '.join(choices)}"
 
 
 def check_fields(fields: Iterable[str] | None) -> None:

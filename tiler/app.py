@@ -147,7 +147,7 @@ def _mosaic(prefix: str, path: Callable[..., str], extensions: list[Any]) -> Mos
         add_viewer=False,
         add_ogc_maps=False,
         get_renders=_mosaic_renders,
-        extensions=[searchInfoExtension(), wmtsMosaicExtension(), *extensions],
+        extensions=[searchInfoExtension(), wmtsMosaicExtension(layer_identifier_provider=_layer), *extensions],
     )
 
 
@@ -187,7 +187,7 @@ def _add_items(app: FastAPI) -> None:
         colormap_dependency=colormap_params,
         add_viewer=False,
         get_renders=_item_renders,
-        extensions=[wmtsExtension(), stacRenderExtension()],
+        extensions=[wmtsExtension(layer_identifier_provider=_layer), stacRenderExtension()],
     )
     app.include_router(items.router, tags=["Items"], prefix=prefix)
     cogs = TilerFactory(
@@ -198,6 +198,11 @@ def _add_items(app: FastAPI) -> None:
         extensions=[wmtsExtension()],
     )
     app.include_router(cogs.router, tags=["COGs"], prefix="/cog")
+
+
+def _layer(_: object) -> str:
+    """What a WMTS layer's name begins with: the same everywhere, so that the catalogue can link to layers by name."""
+    return "Sen2Extract"
 
 
 def _mosaic_renders(mosaic: Any) -> dict[str, Any]:

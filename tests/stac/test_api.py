@@ -17,6 +17,8 @@ from starlette.testclient import TestClient
 from stac import catalog
 from stac.api import create_app
 from stac.collections import COLLECTION_IDS, INDICES, L2A
+from stac.queryables import QUERYABLES
+from stac.search import ITEM_FIELDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -205,6 +207,48 @@ def test_an_unknown_property_is_answered_with_the_nearest(client: TestClient) ->
     assert detail == "unknown property 'eo:cloud' in filter: did you mean 'eo:cloud_cover'?"
 
 
+@pytest.mark.parametrize(
+    ("path", "params", "said"),
+    [
+        (SEARCH, {"collection": L2A}, "unknown parameter 'collection': did you mean 'collections'?"),
+        (SEARCH, {"filter_lang": "cql2-text"}, "did you mean 'filter-lang'?"),
+        (SEARCH, {"zzz": "1"}, "choose from bbox, collections, datetime"),
+        (f"{COLLECTIONS}/{L2A}/items", {"sort_by": "id"}, "did you mean 'sortby'?"),
+        (f"{COLLECTIONS}/{L2A}/items", {"collections": L2A}, "unknown parameter 'collections'"),
+        (COLLECTIONS, {"bboxx": "1,2,3,4"}, "did you mean 'bbox'?"),
+        (SEARCH, {"filter": "s_intersect(geometry, POINT(1 1))"}, "did you mean 's_intersects'?"),
+        (SEARCH, {"filter": "frobnicate(id) = 1"}, "unknown operator 'frobnicate' in filter: choose from and, or"),
+    ],
+)
+def test_what_is_not_known_is_a_400_with_the_nearest(
+    client: TestClient, path: str, params: dict[str, str], said: str
+) -> None:
+    response = client.get(path, params=params)
+
+    assert_problem(response, 400)
+    assert said in response.json()["detail"]
+
+
+def test_an_unknown_member_of_a_body_is_a_400_with_the_nearest(client: TestClient) -> None:
+    response = client.post(SEARCH, json={"collection": [L2A]})
+
+    assert_problem(response, 400)
+    assert response.json()["detail"] == "unknown parameter 'collection': did you mean 'collections'?"
+
+
+@pytest.mark.parametrize(
+    "filter_",
+    [
+        "eo:cloud_cover BETWEEN 1 AND 3 AND NOT platform LIKE 'x%' AND eo:snow_cover IS NOT NULL",
+        "CASEI(platform) = CASEI('SENTINEL-2A') AND eo:cloud_cover IN (1, 2, 3)",
+        "eo:cloud_cover < 5 AND S_WITHIN(geometry, POLYGON((100 0, 120 0, 120 20, 100 20, 100 0)))",
+        "T_DURING(datetime, INTERVAL('2024-12-31T00:00:00Z', '2025-02-01T00:00:00Z')) OR id <> 'x'",
+    ],
+)
+def test_known_operators_pass(client: TestClient, filter_: str) -> None:
+    assert ids(client.get(SEARCH, params={"filter": filter_, "collections": L2A}))
+
+
 def test_the_landing_page_is_ours(client: TestClient) -> None:
     page = client.get("/stac/").json()
 
@@ -329,6 +373,14 @@ def test_queryables_are_typed(client: TestClient) -> None:
 
     assert queryables["properties"]["eo:cloud_cover"]["type"] == "number"
     assert {"id", "datetime", "geometry", "grid:code"} <= set(queryables["properties"])
+
+
+@pytest.mark.parametrize("path", ["/stac/queryables", f"{COLLECTIONS}/{L2A}/queryables"])
+def test_there_are_no_other_queryables_than_those_listed(client: TestClient, path: str) -> None:
+    queryables = client.get(path).json()
+
+    assert queryables["additionalProperties"] is False
+    assert set(queryables["properties"]) == {*QUERYABLES, *ITEM_FIELDS}
 
 
 @pytest.mark.parametrize("path", ["/stac/", SEARCH, COLLECTIONS])

@@ -1,0 +1,185 @@
+"""The catalogue behind the STAC API: pgSTAC's client, with searches checked and answers completed."""
+
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+from urllib.parse import quote
+
+import attr
+from fastapi import Request
+from pydantic import BaseModel
+from stac_fastapi.pgstac.core import CoreCrudClient
+from stac_fastapi.pgstac.extensions.filter import FiltersClient
+from stac_fastapi.types.requests import get_base_url
+from starlette.responses import Response
+
+from stac.api_links import STAC_BROWSER, add_collection_links, add_item_links
+from stac.collections import ATTRIBUTION
+from stac.search import (
+    SearchError,
+    across_antimeridian,
+    all_of,
+    check_fields,
+    check_operators,
+    check_parameters,
+    check_properties,
+    check_text,
+    check_token,
+    current_only,
+    properties,
+    query_to_cql2,
+)
+
+# What pgSTAC can be searched by and does not list.
+_COLUMNS: dict[str, Any] = {
+    "collection": {"title": "Collection", "type": "string"},
+    "end_datetime": {"title": "End of the acquisition", "type": "string", "format": "date-time"},
+}
+TITLE = "Sen2Extract"
+DESCRIPTION = (
+    "Sentinel-2 scenes and spectral indices as Cloud-Optimized GeoTIFFs. Superseded products are left out of searches "
+    f"unless they are asked for by id or by `deprecated`. {ATTRIBUTION}."
+)
+_MORE_CONFORMANCE = (
+    "https://api.stacspec.org/v1.0.0/browseable",
+    "https://api.stacspec.org/v1.0.0/item-search#sort",
+    "https://api.stacspec.org/v1.0.0/ogcapi-features#sort",
+)
+
+
+@attr.s
+class CatalogueClient(CoreCrudClient):  # type: ignore[misc]
+    """pgSTAC's client, with searches checked before the database sees them."""
+
+    landing_page_id: str = attr.ib(default="sen2extract")
+    title: str = attr.ib(default=TITLE)
+    description: str = attr.ib(default=DESCRIPTION)
+
+    async def landing_page(self, **kwargs: Any) -> Any:
+        """The landing page, with a link to each collection."""
+        page = await super().landing_page(**kwargs)
+        base = get_base_url(kwargs["request"])
+        async with kwargs["request"].app.state.get_connection(kwargs["request"], "r") as connection:
+            rows = await connection.fetch("SELECT id, content->>'title' AS title FROM collections ORDER BY key")
+        for row in rows:
+            href = f"{base}collections/{quote(row['id'])}"
+            page["links"].append({"rel": "child", "href": href, "type": "application/json", "title": row["title"]})
+        page["stac_browser"] = STAC_BROWSER
+        return page
+
+    def conformance_classes(self) -> list[str]:
+        """What the API keeps to; sorting also by the name under which clients know it."""
+        return sorted({*super().conformance_classes(), *_MORE_CONFORMANCE})
+
+    async def all_collections(self, request: Request, **kwargs: Any) -> Any:
+        """Collection search; a `query` becomes a filter, an offset below 0 is refused."""
+        if (kwargs.get("offset") or 0) < 0:
+            raise SearchError("offset has to be 0 or more")
+        check_fields(kwargs.get("fields"))
+        if query := kwargs.get("query"):
+            query_to_cql2(parsed("query", query))
+        result = await super().all_collections(request, **kwargs)
+        if not isinstance(result, Response):
+            for collection in result["collections"]:
+                add_collection_links(collection, request.app.state.public_url)
+        return result
+
+    async def get_collection(self, collection_id: str, request: Request, **kwargs: Any) -> Any:
+        """A collection, with links to its maps and series."""
+        collection = await super().get_collection(collection_id, request, **kwargs)
+        add_collection_links(collection, request.app.state.public_url)
+        return collection
+
+    async def get_search(self, request: Request, **kwargs: Any) -> Any:
+        """Item search by GET."""
+        check_fields(kwargs.get("fields"))
+        return _as_geojson(await super().get_search(request, **kwargs))
+
+    async def post_search(self, search_request: Any, request: Request, **kwargs: Any) -> Any:
+        """Item search by POST."""
+        return _as_geojson(await super().post_search(search_request, request, **kwargs))
+
+    async def item_collection(self, collection_id: str, request: Request, **kwargs: Any) -> Any:
+        """Items of a collection."""
+        check_fields(kwargs.get("fields"))
+        return _as_geojson(await super().item_collection(collection_id, request, **kwargs))
+
+    async def _search_base(self, search_request: Any, request: Request) -> Any:
+        settle(search_request)
+        result = await super()._search_base(search_request, request)
+        for item in result["features"]:
+            add_item_links(item, request.app.state.public_url)
+        return result
+
+
+@attr.s
+class Queryables(FiltersClient):  # type: ignore[misc]
+    """What items can be searched by: `check_properties` refuses everything else."""
+
+    async def get_queryables(self, request: Request, collection_id: str | None = None, **kwargs: Any) -> Any:
+        """The queryables of a collection, or of all."""
+        queryables = await super().get_queryables(request, collection_id, **kwargs)
+        return queryables | {
+            "properties": _COLUMNS | queryables["properties"],
+            "additionalProperties": False,
+        }
+
+
+async def known_parameters(request: Request) -> None:
+    """Refuse a query parameter that the OpenAPI document does not have for this endpoint."""
+    operation = request.app.openapi()["paths"][request.scope["route"].path][request.method.lower()]
+    declared = (one["name"] for one in operation.get("parameters", ()) if one["in"] == "query")
+    check_parameters(request.query_params, declared)
+
+
+def json_object(model: type[BaseModel]) -> Callable[[Request], Awaitable[None]]:
+    """A check that a body is a JSON object, of names that `model` has; over what is none, the model stumbles."""
+    known = {field.alias or name for name, field in model.model_fields.items()}
+
+    async def check(request: Request) -> None:
+        try:
+            body = await request.json()
+        except ValueError:
+            body = None
+        if not isinstance(body, dict) or "json" not in request.headers.get("content-type", ""):
+            raise SearchError("the body has to be a JSON object, with content type application/json")
+        check_parameters(body, known)
+
+    return check
+
+
+def settle(search: Any) -> None:
+    """Put a search into the form that pgSTAC answers; raises `SearchError`."""
+    search.conf = None  # pgSTAC's settings are ours to choose
+    check_text(search.model_dump(mode="python"))
+    check_token(getattr(search, "token", None))
+    if search.query is not None and search.filter_expr is not None:
+        raise SearchError("query and filter exclude each other: say it all in filter")
+    filter_ = search.filter_expr if search.query is None else query_to_cql2(search.query)
+    check_operators(filter_)
+    check_properties(properties(filter_), "query" if search.query else "filter")
+    check_properties((sort.field for sort in getattr(search, "sortby", None) or ()), "sortby")
+    if not search.ids:
+        filter_ = current_only(filter_)
+    search.query, search.filter_expr = None, filter_ or None
+    halves = across_antimeridian(search.bbox)
+    if halves:
+        search.bbox = None
+        search.filter_expr = all_of(
+            (search.filter_expr, {"op": "s_intersects", "args": [{"property": "geometry"}, halves]})
+        )
+
+
+def parsed(name: str, text: str) -> Any:
+    """The JSON of parameter `name`; raises `SearchError`."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        raise SearchError(f"{name} is no JSON: {text[:80]!r}") from None
+
+
+def _as_geojson(result: Any) -> Any:
+    """Give a ready response, which `fields` leads to, the media type it ought to have."""
+    if isinstance(result, Response):
+        result.headers["content-type"] = "application/geo+json"
+    return result
