@@ -143,7 +143,7 @@ fi
 if [ -n "$with_tests" ] && ! command -v chromium >/dev/null; then
   # Ubuntu's package is only a pointer to a snap, which a container cannot run: then the tests say why they skip.
   if is_root && command -v apt-get >/dev/null && { printf '  chromium, for the tests of the page … '; apt_install chromium >>"$log" 2>&1; }; then
-    echo done
+    printf 'done\n'
   else
     say "no chromium: the tests of the page are skipped"
   fi

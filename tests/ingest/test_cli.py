@@ -46,26 +46,6 @@ def test_migrate_twice_changes_nothing(environment: dict[str, str]) -> None:
         assert (done.returncode, json.loads(done.stdout)) == (0, {"ok": True}), done.stderr
 
 
-def test_an_archive_is_imported_and_left_as_it_was(environment: dict[str, str], shared_data: Path) -> None:
-    archive = shared_data / "sen2chain-archive"
-    before = sorted((path, path.stat().st_mtime_ns) for path in archive.rglob("*"))
-    first = run(environment, "import-sen2chain", str(archive), "--json")
-    assert first.returncode == 0, first.stderr
-    told = json.loads(first.stdout)
-    assert [outcome["state"] for outcome in told["outcomes"]] == ["published"] * 3
-    assert len(told["files"]) == 48
-    again = run(environment, "import-sen2chain", str(archive))
-    assert "0 scenes, 3 index products, 36 files skipped: 3 unchanged" in again.stderr
-    assert sorted((path, path.stat().st_mtime_ns) for path in archive.rglob("*")) == before
-
-
-def test_no_archive_is_no_traceback(environment: dict[str, str], tmp_path: Path) -> None:
-    done = run(environment, "import-sen2chain", str(tmp_path))
-    assert (done.returncode, done.stdout) == (1, "")
-    assert "no Sen2Chain archive" in done.stderr
-    assert "Traceback" not in done.stderr
-
-
 def test_a_bad_product_does_not_stop_the_others(environment: dict[str, str], products: Path) -> None:
     first = run(environment, "ingest", str(products), "--json")
     assert first.returncode == 1
@@ -155,4 +135,24 @@ def test_well_known_secrets_are_refused_in_public(environment: dict[str, str]) -
     done = run(public, "reconcile")
     assert done.returncode == 2
     assert "AWS_SECRET_ACCESS_KEY" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_archive_is_imported_and_left_as_it_was(environment: dict[str, str], shared_data: Path) -> None:
+    archive = shared_data / "sen2chain-archive"
+    before = sorted((path, path.stat().st_mtime_ns) for path in archive.rglob("*"))
+    first = run(environment, "import-sen2chain", str(archive), "--json")
+    assert first.returncode == 0, first.stderr
+    told = json.loads(first.stdout)
+    assert [outcome["state"] for outcome in told["outcomes"]] == ["published"] * 3
+    assert len(told["files"]) == 48
+    again = run(environment, "import-sen2chain", str(archive))
+    assert "0 scenes, 3 index products, 36 files skipped: 3 unchanged" in again.stderr
+    assert sorted((path, path.stat().st_mtime_ns) for path in archive.rglob("*")) == before
+
+
+def test_no_archive_is_no_traceback(environment: dict[str, str], tmp_path: Path) -> None:
+    done = run(environment, "import-sen2chain", str(tmp_path))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "no Sen2Chain archive" in done.stderr
     assert "Traceback" not in done.stderr
