@@ -85,3 +85,12 @@ def running(stack_environment: dict[str, str]) -> Iterator[Running]:
     stopped = _command("down", stack_environment)
     assert stopped.returncode == 0, stopped.stderr
     assert processes.alive(family) == set()
+
+
+@pytest.fixture(scope="session")
+def ingested(running: Running) -> Running:
+    """The stack once Airflow has published its inbox."""
+    state, summary = running.ingest(running.inbox)
+    assert state == "success", summary
+    assert summary["states"] == {"published": len(DAYS)}
+    return running

@@ -16,13 +16,6 @@ ADDRESS = "http://127.0.0.1:8000"
 pytestmark = pytest.mark.timeout(900)
 
 
-@pytest.fixture(scope="module")
-def ingested(running):
-    state, summary = running.ingest(running.inbox)
-    assert state == "success", summary
-    return running
-
-
 def blocks(language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
 

@@ -15,14 +15,6 @@ pytestmark = pytest.mark.timeout(900)
 INDICES = "sentinel-2-indices"
 
 
-@pytest.fixture(scope="module")
-def ingested(running):
-    state, summary = running.ingest(running.inbox)
-    assert state == "success", summary
-    assert summary["states"] == {"published": 3}
-    return running
-
-
 def items(running):
     answer = running.client.get("/stac/search", params={"collections": INDICES, "sortby": "datetime"})
     assert answer.status_code == 200
