@@ -259,6 +259,11 @@ def sources_in_state(settings: Settings, state: str) -> dict[str, str]:
     return {row[0]: row[1] for row in rows}
 
 
+def forget_attempt(tx: Connection, product_id: str) -> None:
+    """Take back the attempt of a claim that found the product held: another worker had just published it."""
+    tx.execute("UPDATE sen2extract.ledger SET attempts = greatest(1, attempts - 1) WHERE id = %s", (product_id,))
+
+
 def settle(tx: Connection, ids: Iterable[str]) -> None:
     """Say of products that the catalogue holds whether they are superseded."""
     tx.execute(_SETTLE, {"ids": sorted(set(ids)), "collections": list(COLLECTION_IDS)})

@@ -176,6 +176,7 @@ def _note_held(product: Product, claim: Claim, settings: Settings, watch: Stopwa
     held = [f"{name}/{claim.id}" for name in sorted({_collection(product.scene), INDICES})]
     with transaction(settings, None, f"{claim.id}: the ledger cannot be told that it is held") as tx:
         ledger.published(tx, claim, catalog.existing(tx, held), timings=watch.seconds())
+        ledger.forget_attempt(tx, claim.id)
 
 
 def _derive(product: StoredProduct, store: Store, settings: Settings, watch: Stopwatch) -> tuple[str, ...]:
