@@ -118,7 +118,7 @@ class Engine:
         """Read everything of `plan` and sum it up; what cannot be read becomes a row that says so."""
         unindexed: set[str] = set()
         rows = [row for found in self._rows(plan, unindexed) for row in found]
-        kept = [row for row in rows if _is_enough(row, plan.request.min_valid)]
+        kept = [row for row in rows if row.is_enough(plan.request.min_valid)]
         return Series(
             request=plan.request,
             rows=_ordered(kept, plan),
@@ -218,11 +218,6 @@ def _refuse_huge(feature: Feature) -> None:
 def _images_per_item(request: SeriesRequest) -> int:
     bands = {band for index in request.indices for band in index.bands}
     return 1 + max(len(request.names), len(bands & set(BANDS)))
-
-
-def _is_enough(row: Row, min_valid: float) -> bool:
-    """What could not be read is no sample of too few valid pixels: it stays."""
-    return row.statistics is None or row.statistics.valid_fraction >= min_valid
 
 
 def _ordered(rows: Sequence[Row], plan: Plan) -> list[Row]:
