@@ -10,6 +10,7 @@ from ingest import block_index, ledger
 from ingest.outcome import Outcome
 from ingest.pipeline import derive_product
 from ingest.store import Store
+from stac import observations
 from stac.catalog import underived
 from stac.inventory import object_keys
 from stac.settings import Settings
@@ -46,11 +47,15 @@ class Report:
 
 @dataclass(frozen=True, kw_only=True)
 class Repair:
-    """What was repaired: orphan objects removed, index products made, images indexed anew, ledger entries set right."""
+    """What was repaired: orphan objects removed, index products made, images indexed anew, rows set right.
+
+    `observed` counts rows of the table of observations, `entries` those of the ledger.
+    """
 
     removed: tuple[str, ...]
     derived: tuple[Outcome, ...]
     indexed: tuple[str, ...]
+    observed: int
     entries: int
 
     def as_dict(self) -> dict[str, Any]:
@@ -83,6 +88,7 @@ def fix(settings: Settings, *, older_than: timedelta = SAFETY) -> Repair:
         removed=tuple(_remove_orphans(settings, older_than)),
         derived=derived,
         indexed=block_index.fill(settings),
+        observed=observations.repair(settings),
         entries=ledger.align(settings),
     )
 
