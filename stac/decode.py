@@ -72,6 +72,12 @@ def chains(found: Iterable[int], columns: int) -> list[tuple[int, int]]:
     return [(chain[0], len(chain)) for chain in chained]
 
 
+def spans_of(first: int, packed: bytes) -> dict[int, Span]:
+    """Places of the blocks from number `first` on, from what an index holds: `SPAN` bytes each."""
+    places = struct.iter_unpack("<QI", packed)
+    return {first + place: (offset, length) for place, (offset, length) in enumerate(places)}
+
+
 def ranges(spans: Mapping[int, Span]) -> list[tuple[int, int]]:
     """Start and end of the byte ranges to ask for, guards included; what lies close together is asked for at once."""
     merged: list[tuple[int, int]] = []

@@ -15,7 +15,7 @@ from rasterio.shutil import copy as gdal_copy
 
 from ingest.cog import block_table
 from stac import decode
-from stac.blocks import IndexedImage, Run
+from stac.blocks import IndexedImage
 from stac.settings import Settings
 from tiler.series import blocks, objects
 from tiler.series.blocks import Located, StaleIndexError
@@ -61,7 +61,7 @@ def made(tmp_path):
             key="a.tif", epsg=32648, left=499_980, top=1_400_040, size=10, height=HEIGHT, width=WIDTH,
             data_type=table.data_type, codec=table.codec, predictor=table.predictor, nodata=nodata,
         )  # fmt: skip
-        spans = blocks.spans_of(Run(key="a.tif", first=0, count=12), table.spans)
+        spans = decode.spans_of(0, table.spans)
         return LocalStore(tmp_path), Located(image=image, spans=spans)
 
     return make

@@ -1,6 +1,5 @@
 """Windows of COGs from their blocks, by byte ranges that the block index gives: no header is read, GDAL has no part."""
 
-import struct
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +10,7 @@ from obstore.exceptions import BaseError, NotFoundError
 from obstore.store import S3Store
 
 from stac import decode
-from stac.blocks import BLOCK, SPAN, IndexedImage, Run
+from stac.blocks import BLOCK, IndexedImage, Run
 from stac.decode import GUARD, Span
 from stac.errors import DamagedBlockError, MisplacedBlockError
 from tiler.series.errors import SeriesError, UnreadableError
@@ -42,11 +41,6 @@ def runs(image: Image, windows: Iterable[Window]) -> list[Run]:
     columns = -(-image.grid.width // BLOCK)
     touched = (number for window in windows for number in decode.numbers(window, columns, BLOCK))
     return [Run(key=image.key, first=first, count=count) for first, count in decode.chains(touched, columns)]
-
-
-def spans_of(run: Run, packed: bytes) -> dict[int, Span]:
-    """Places of the blocks of `run`, from what the index holds."""
-    return {run.first + i: struct.unpack_from("<QI", packed, i * SPAN) for i in range(len(packed) // SPAN)}
 
 
 def fits(image: Image, indexed: IndexedImage) -> bool:

@@ -13,6 +13,7 @@ from shapely.geometry import Point
 
 from stac import blocks as index
 from stac.blocks import Run
+from stac.decode import spans_of
 from tiler.series import blocks
 from tiler.series.blocks import Located, StaleIndexError
 from tiler.series.errors import SeriesError, UnreadableError
@@ -151,7 +152,7 @@ def locate(connection: Connection[Any], found: Sequence[Unit]) -> None:
         if image is None or spans is None:
             continue
         known = unit.located.get(run.key)
-        places = blocks.spans_of(run, spans)
+        places = spans_of(run.first, spans)
         unit.located[run.key] = Located(image=image, spans={**known.spans, **places} if known else places)
 
 
