@@ -95,6 +95,8 @@ def of_document(prefix: str, content: bytes) -> Pack:
         image = IndexedImage(key=prefix, bands=len(keys), **told)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise IngestError(f"{pack_document_key(prefix)} does not describe a pack: {error}") from error
+    if len(keys) < _LEAST:
+        raise IngestError(f"{pack_document_key(prefix)} does not describe a pack: it names fewer than two images")
     return Pack(id=prefix, series=series, keys=keys, image=image, part=part)
 
 
