@@ -12,8 +12,9 @@ import pytest
 import rasterio
 from shapely.geometry import shape
 
-from ingest.convert import Target, convert, write_indices
+from ingest.convert import convert, write_indices
 from ingest.errors import IngestError, InvalidProductError
+from ingest.prepared import Target
 from ingest.products.safe import SafeProduct, open_safe
 from ingest.sample import ProductSpec, expected, write_product
 from ingest.thumbnail import write_thumbnail
