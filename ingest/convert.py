@@ -1,6 +1,6 @@
 """A product's images become files ready for upload: each is decoded once; all that is made from it is made then."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -22,6 +22,9 @@ Step = Callable[[str], None]
 _CACHE = 64 * 2**20
 """Bytes of decoded blocks that GDAL keeps, for all threads: rows of a large image. Its own limit would keep all."""
 
+_NEARLY_ALL = 99.0
+"""Per cent of nodata from which on a product without any valid pixel in its coarsest band keeps what it promises."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Conversion:
@@ -41,6 +44,7 @@ class _Made:
     grid: Grid
     footprint: Footprint | None = None
     small: Raster | None = None
+    hollow: bool = False
 
 
 type _Task = Task[_Made, Raster]
@@ -71,7 +75,8 @@ def convert(product: Product, folder: Path, prefixes: Mapping[str, str], step: S
     ]
     if thumbnail is not None:
         files.append(describe_file(thumbnail, "thumbnail", target, "image/jpeg"))
-    outline, warning = _outline(product, scene)
+    outline, told = _outline(product, scene)
+    warning = "; ".join((*product.warnings, *told)) or None
     return Conversion(scene=tuple(files), indices=_in_order(made), footprint=outline, warning=warning)
 
 
@@ -96,7 +101,7 @@ def _image_tasks(product: Product, target: Target) -> Iterator[_Task]:
             outline = footprint.from_pixels(raster.pixels != (radiometry.nodata or 0), raster.grid)
         prepared = write_image(raster, name, radiometry, target, overviews=_overviews(name))
         shown = thin(raster) if name in ("TCI", "B02", "B03", "B04") else None
-        return _Made(prepared=prepared, grid=raster.grid, footprint=outline, small=shown), raster
+        return _Made(prepared=prepared, grid=raster.grid, footprint=outline, small=shown, hollow=raster.hollow), raster
 
     for name in sorted(_order(product.images), key=_turn):
         yield Task(name=name, run=partial(run, name))
@@ -155,17 +160,44 @@ def _overviews(name: str) -> Resampling:
     return layer.overviews if layer else "average"
 
 
-def _outline(product: Product, images: Mapping[str, _Made]) -> tuple[Footprint, str | None]:
+def _outline(product: Product, images: Mapping[str, _Made]) -> tuple[Footprint, Sequence[str]]:
+    """The footprint, and what a user should know of it."""
     if not images:
         raise InvalidProductError(f"{product.scene.item_id}: holds no image")
+    bands = {name: image for name, image in images.items() if name in BANDS}
+    empty = [name for name, image in bands.items() if _is_empty(image)]
     for image in images.values():
         if image.footprint is not None:
-            return image.footprint, None
-    warning = "every pixel is nodata; the footprint is the one that the metadata declares"
+            return image.footprint, [f"every pixel of {', '.join(empty)} is nodata"] if empty else ()
+    what = "no spectral band was read" if not bands else f"every pixel of {', '.join(empty)} is nodata"
+    if bands and len(empty) == len(bands):
+        _check_promise(product, bands)
+        what = "every pixel is nodata"
     if product.scene.outline is not None:
-        return footprint.from_outline(product.scene.outline), warning
+        return footprint.from_outline(product.scene.outline), [
+            f"{what}; the footprint is the one that the metadata declares"
+        ]
     grid = next(iter(images.values())).grid
-    return footprint.from_grid(grid), "every pixel is nodata; the footprint is the whole tile"
+    return footprint.from_grid(grid), [f"{what}; the footprint is the whole tile"]
+
+
+def _is_empty(image: _Made) -> bool:
+    statistics = image.prepared.asset.statistics
+    return statistics is not None and statistics.valid_percent == 0
+
+
+def _check_promise(product: Product, bands: Mapping[str, _Made]) -> None:
+    """Refuse a product without a valid pixel whose metadata say that it has many.
+
+    At the edge of a swath a product may hold next to nothing, and says so. Sparse files hold nothing to be damaged:
+    they stand in for images that were left out, so that the metadata are all there is and are worth publishing.
+    """
+    share = product.scene.quality.get("s2:nodata_pixel_percentage")
+    if isinstance(share, float) and share < _NEARLY_ALL and not all(image.hollow for image in bands.values()):
+        raise InvalidProductError(
+            f"{product.scene.item_id}: every pixel of {', '.join(bands)} is nodata, though the metadata say that "
+            f"{share:g} % are; fetch the product again"
+        )
 
 
 def _order(images: Iterable[str]) -> list[str]:

@@ -34,6 +34,7 @@ class EarthSearchProduct:
     item_path: Path
     places: Mapping[str, Path | str]
     described: Mapping[str, Image]
+    warnings: Sequence[str] = ()
 
     def read(self, image: str) -> Raster:
         """Decode an image whole and check its place against the item.
