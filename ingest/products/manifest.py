@@ -62,7 +62,7 @@ def check_digest(payload: Path | bytes, listed: Listed | None, label: str) -> No
             found = hashlib.file_digest(stream, listed.algorithm).hexdigest()
     if found != listed.digest:
         raise InvalidProductError(
-            f"{label}: it is damaged: its {listed.algorithm} is {found}, manifest.safe says {listed.digest}; "
+            f"{label}: it is damaged: its {listed.algorithm} is {found}, the product says {listed.digest}; "
             "fetch the product again"
         )
 

@@ -42,7 +42,7 @@ def test_damage_inside_a_whole_frame_is_found_telling_both_checksums(spec: Produ
         dataset.read()  # the decoder sees nothing
     product = open_product(str(safe))
     after = hashlib.new(ALGORITHMS[spec], band(safe).read_bytes()).hexdigest()
-    with pytest.raises(InvalidProductError, match=rf"_B04\.jp2: .*{ALGORITHMS[spec]} is {after}, .* says {before}"):
+    with pytest.raises(InvalidProductError, match=rf"{ALGORITHMS[spec]} is {after}, the product says {before}"):
         product.read("B04")
     assert product.read("B03").pixels.size
 
