@@ -16,11 +16,12 @@ import psycopg
 import pystac
 
 from ingest import ledger
-from ingest.convert import Conversion, Prepared, Step, Target, convert, write_indices
+from ingest.convert import Conversion, Step, convert, write_indices
 from ingest.errors import BusyError, IngestError, InvalidProductError
 from ingest.inventory import inventory
 from ingest.ledger import Claim, Entry, Subject
 from ingest.outcome import Outcome, Result
+from ingest.prepared import Prepared, Target
 from ingest.products import open_product
 from ingest.products.base import Product
 from ingest.products.sen2chain import IndexArchiveProduct

@@ -1,9 +1,9 @@
 """What every asset of a kind has in common: the part of an item's assets that stands in its collection's `item_assets`.
 
 pgSTAC stores an item without what its collection says already, so that a band costs an item its address, size and
-checksum, and nothing else. What is long and of no use for opening a file (wavelengths, the classes of SCL) stands in
-the collection only, so that an item stays small when it is served. Field names are those of STAC 1.1 (`bands`, data
-values) and of the extensions eo 2, raster 2 and classification 2.
+checksum, and nothing else. What is of no use for opening a file (titles, formulas, wavelengths, the meaning of classes)
+stands in the collection only, so that an item stays small when it is served. Field names are those of STAC 1.1
+(`bands`, data values) and of the extensions eo 2, raster 2 and classification 2.
 """
 
 from typing import Any
@@ -19,10 +19,16 @@ MASK = "MASK"
 THUMBNAIL = "thumbnail"
 
 _REFLECTANCE_SCALE = 0.0001
+_COLLECTION_ONLY = frozenset({"title", "processing:expression"})
+
+
+def shared_fields(name: str) -> dict[str, Any]:
+    """The fields that items too carry of the asset called `name`: what a reader needs to choose and open it."""
+    return {field: value for field, value in describe_asset(name).items() if field not in _COLLECTION_ONLY}
 
 
 def describe_asset(name: str) -> dict[str, Any]:
-    """The shared fields of the asset called `name`; of a file that no table holds, that it is metadata."""
+    """What the collection says of the asset called `name`; of a file that no table holds, that it is metadata."""
     if name in BANDS:
         return _band_asset(BANDS[name])
     if name in LAYERS:

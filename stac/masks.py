@@ -181,30 +181,39 @@ def cloud_probability(mask: NDArray[np.uint16]) -> NDArray[np.float64]:
 
 
 def bitfields(names: Collection[str]) -> list[dict[str, Any]]:
-    """`classification:bitfields` of a `MASK` asset that holds the fields `names` (STAC classification extension 2)."""
-    return [_bitfield(field) for field in FIELDS.values() if field.name in names]
+    """`classification:bitfields` of a `MASK` asset that holds the fields `names` (STAC classification extension 2).
+
+    Short, since it stands in every item; what the values mean is in `value_classes`.
+    """
+    return [
+        {"name": field.name, "offset": field.offset, "length": field.length, "classes": _short_classes(field)}
+        for field in FIELDS.values()
+        if field.name in names
+    ]
 
 
-def _bitfield(field: Field) -> dict[str, Any]:
-    entry: dict[str, Any] = {
-        "name": field.name,
-        "description": field.description,
-        "offset": field.offset,
-        "length": field.length,
-        "classes": [],
-    }
+def value_classes(field: Field) -> list[dict[str, Any]]:
+    """The values of a field with their meaning, as classes of the classification extension."""
     if field.name == "scl":
-        entry["classes"] = [
+        return [
             {"value": c.value, "name": c.name, "description": c.description, "color_hint": c.color.upper()}
             for c in SCENE_CLASSES
         ] + [{"value": UNKNOWN_CLASS, "name": "unknown", "description": "No class of Sen2Cor's"}]
-    elif field.length == 1:
-        entry["classes"] = [
+    if field.length == 1:
+        return [
             {"value": 0, "name": "clear", "description": "Not masked"},
             {"value": 1, "name": "masked", "description": "Masked"},
         ]
-    else:
-        entry["classes"] = [
-            {"value": UNKNOWN_PROBABILITY, "name": "unknown", "description": "No probability known"},
-        ]
-    return entry
+    return [{"value": UNKNOWN_PROBABILITY, "name": "unknown", "description": "No probability known"}]
+
+
+def described_bitfields() -> list[dict[str, Any]]:
+    """All fields of `MASK` with their descriptions and all classes, for the collection."""
+    return [
+        entry | {"description": field.description, "classes": value_classes(field)}
+        for field, entry in zip(FIELDS.values(), bitfields(FIELDS), strict=True)
+    ]
+
+
+def _short_classes(field: Field) -> list[dict[str, Any]]:
+    return [{"value": each["value"], "name": each["name"]} for each in value_classes(field)]

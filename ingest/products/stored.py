@@ -62,6 +62,11 @@ class StoredProduct:
         return ()
 
     @property
+    def warnings(self) -> Sequence[str]:
+        """None: what there was to say was said when the scene was published."""
+        return ()
+
+    @property
     def footprint(self) -> Footprint:
         """Footprint of the item."""
         west, south, east, north = self._item["bbox"]

@@ -82,6 +82,14 @@ def test_status_says_what_happened_to_each_product(environment: dict[str, str]) 
     assert "1 published, 1 invalid" in failed.stderr
 
 
+def test_status_says_what_the_archive_lacks(environment: dict[str, str]) -> None:
+    told = json.loads(run(environment, "status", "--gaps", "--tile", "48pwu", "--json").stdout)
+    assert [(tile["tile"], tile["held"], tile["gaps"]) for tile in told["tiles"]] == [("48PWU", 1, [])]
+    assert "48PWU: 1 of 1 acquisitions held; nothing is missing" in run(environment, "status", "--gaps").stderr
+    for wrong in (["--tile", "48PWU"], ["--gaps", "--state", "failed"], ["--gaps", "--tile", "nowhere"]):
+        assert run(environment, "status", *wrong).returncode == 2
+
+
 def test_what_is_missing_is_told_brought_back_and_made_again(environment: dict[str, str], settings: Settings) -> None:
     store = Store.connect(settings)
     lost = next(key for key in store.keys("sentinel-2-l2a/") if "/B04-" in key)
