@@ -20,12 +20,14 @@ from stac.search import (
     across_antimeridian,
     all_of,
     check_fields,
+    check_members,
     check_operators,
     check_parameters,
     check_properties,
     check_text,
     check_token,
     current_only,
+    included,
     properties,
     query_to_cql2,
 )
@@ -97,6 +99,9 @@ class CatalogueClient(CoreCrudClient):  # type: ignore[misc]
 
     async def post_search(self, search_request: Any, request: Request, **kwargs: Any) -> Any:
         """Item search by POST."""
+        if search_request.fields is None:
+            raise SearchError('fields has to be an object such as {"include": ["id", "properties.datetime"]}')
+        settle_fields(search_request.fields, by_post=True)
         return _as_geojson(await super().post_search(search_request, request, **kwargs))
 
     async def item_collection(self, collection_id: str, request: Request, **kwargs: Any) -> Any:
@@ -152,6 +157,7 @@ def settle(search: Any) -> None:
     """Put a search into the form that pgSTAC answers; raises `SearchError`."""
     search.conf = None  # pgSTAC's settings are ours to choose
     check_text(search.model_dump(mode="python"))
+    settle_fields(getattr(search, "fields", None))
     check_token(getattr(search, "token", None))
     if search.query is not None and search.filter_expr is not None:
         raise SearchError("query and filter exclude each other: say it all in filter")
@@ -168,6 +174,16 @@ def settle(search: Any) -> None:
         search.filter_expr = all_of(
             (search.filter_expr, {"op": "s_intersects", "args": [{"property": "geometry"}, halves]})
         )
+
+
+def settle_fields(fields: Any, *, by_post: bool = False) -> None:
+    """Put a choice of fields into the form that pgSTAC answers as the extension asks; raises `SearchError`."""
+    if fields is None:
+        return
+    include, exclude = fields.include or set(), fields.exclude or set()
+    check_members(include | exclude)
+    none_said = by_post and not include and "include" in fields.model_fields_set
+    fields.include = included(include, exclude, none_said=none_said)
 
 
 def parsed(name: str, text: str) -> Any:

@@ -1,7 +1,7 @@
 """What a search asks for, checked and put into the one form that pgSTAC takes: CQL2. Pure, no web framework."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from math import isfinite
 from typing import Any
@@ -29,6 +29,14 @@ CQL2_OPERATORS = (
     *("a_equals", "a_contains", "a_overlaps"),
 )
 """What pgSTAC makes SQL of."""
+
+ITEM_MEMBERS = (
+    *("type", "stac_version", "stac_extensions", "id", "collection", "geometry", "bbox", "links", "assets"),
+    "properties",
+)
+"""What an item consists of."""
+DEFAULT_FIELDS = frozenset(ITEM_MEMBERS) - {"stac_extensions", "properties"} | {"properties.datetime"}
+"""What a choice of fields falls back on, by the fields extension."""
 
 _KNOWN_OPERATORS = frozenset(name.lower() for name in CQL2_OPERATORS) | {"!=", "upper", "lower"}
 _ANTIMERIDIAN = 180.0
@@ -120,6 +128,22 @@ def check_fields(fields: Iterable[str] | None) -> None:
     """Raise `SearchError` for an empty name in `fields`, with or without a sign."""
     if any(not field.lstrip("+-").strip() for field in fields or ()):
         raise SearchError("fields has an empty name: expected the form id,properties.datetime,-geometry")
+
+
+def check_members(fields: Iterable[str]) -> None:
+    """Raise `SearchError`, naming the nearest, for a field (without sign) that is no part of an item."""
+    check_fields(fields)
+    for field in fields:
+        if field.split(".")[0] not in ITEM_MEMBERS:
+            meant = f"did you mean 'properties.{field}'?" if field in QUERYABLES else nearest(field, ITEM_MEMBERS)
+            raise SearchError(f"unknown field {field!r}: {meant}")
+
+
+def included(include: Collection[str], exclude: Collection[str], *, none_said: bool = False) -> set[str]:
+    """The fields to include: what is chosen stays a Feature. `none_said`: `include` was given, and is empty."""
+    if none_said and exclude:
+        return set(DEFAULT_FIELDS - set(exclude))
+    return set(include) | ({"type"} - set(exclude) if include else set())
 
 
 def check_token(token: str | None) -> None:

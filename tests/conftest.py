@@ -73,6 +73,15 @@ def shared_data() -> Path:
 
 
 @pytest.fixture(scope="session")
+def schemas() -> Path:
+    """The mirror of the STAC schemas beside the repository, which is not part of it; laid out as host/path."""
+    folder = Path(os.environ.get("SEN2EXTRACT_SHARED") or ROOT.parent / "shared") / "tools" / "json-schemas"
+    if not folder.is_dir():
+        pytest.skip(f"no STAC schemas at {folder}: set SEN2EXTRACT_SHARED to the folder that holds tools/json-schemas")
+    return folder
+
+
+@pytest.fixture(scope="session")
 def postgres() -> Iterator[dict[str, str]]:
     """`PG*` values of a server on which databases may be made: the one given by `PGHOST`, else a private one."""
     if os.environ.get("PGHOST"):

@@ -7,13 +7,16 @@ import pytest
 from stac.problems import database_problem, problem
 from stac.queryables import INDEXED, QUERYABLES
 from stac.search import (
+    DEFAULT_FIELDS,
     SearchError,
     across_antimeridian,
     check_fields,
+    check_members,
     check_properties,
     check_text,
     check_token,
     current_only,
+    included,
     properties,
     query_to_cql2,
 )
@@ -107,6 +110,31 @@ def test_what_the_database_cannot_take_is_refused() -> None:
     ):
         with pytest.raises(SearchError):
             refused()
+
+
+@pytest.mark.parametrize(
+    ("field", "meant"),
+    [
+        ("eo:cloud_cover", "did you mean 'properties.eo:cloud_cover'"),
+        ("propertys.gsd", "did you mean 'properties'"),
+        ("geom", "did you mean 'geometry'"),
+    ],
+)
+def test_a_field_that_no_item_has_is_refused_with_the_nearest(field: str, meant: str) -> None:
+    check_members(["id", "properties.datetime", "assets.B04.href", "stac_extensions"])
+    with pytest.raises(SearchError, match=meant):
+        check_members(["id", field])
+
+
+def test_what_is_chosen_stays_a_feature() -> None:
+    assert included({"id"}, set()) == {"id", "type"}
+    assert included({"id"}, {"type"}) == {"id"}
+    assert included(set(), {"geometry"}) == set()
+
+
+def test_leaving_out_of_an_empty_choice_leaves_out_of_the_default() -> None:
+    assert included(set(), {"geometry"}, none_said=True) == DEFAULT_FIELDS - {"geometry"}
+    assert included(set(), set(), none_said=True) == set()
 
 
 def test_a_problem_carries_what_both_standards_want() -> None:
