@@ -218,10 +218,10 @@ class Form:
         return f"{fixed['name']}\t{tile.outline}\t{collection}\t{stamp}\t{stamp}\t{content}\n"
 
 
-def _examples(settings: Settings) -> list[dict[str, Any]]:
-    """A scene with all its images and its index product."""
+def example_scene() -> Scene:
+    """A scene, with all that its metadata tell."""
     product = ProductName.parse(NAME)
-    scene = Scene(
+    return Scene(
         name=product,
         acquired=product.datatake_start,
         generated=product.discriminator,
@@ -241,17 +241,22 @@ def _examples(settings: Settings) -> list[dict[str, Any]]:
         quality={"s2:water_percentage": 1.25, "s2:nodata_pixel_percentage": 0.0, "s2:vegetation_percentage": 40.5},
         software={"sen2extract": "0.1.0"},
     )
+
+
+def _examples(settings: Settings) -> list[dict[str, Any]]:
+    """A scene with all its images and its index product."""
+    scene = example_scene()
     box = (104.9, 11.7, 105.9, 12.7)
     footprint = Footprint(geometry=shapely.geometry.mapping(shapely.box(*box)), bbox=box)
     raw = Radiometry(scale=0.0001, offset=-0.1, nodata=0)
-    bands = [_image(scene, L2A, band.name, band.gsd, "uint16", raw) for band in bands_of("L2A")]
+    bands = [image(scene, L2A, band.name, band.gsd, "uint16", raw) for band in bands_of("L2A")]
     layers = [
-        _image(scene, L2A, layer.name, layer.gsd, layer.data_type, Radiometry(nodata=layer.nodata))
+        image(scene, L2A, layer.name, layer.gsd, layer.data_type, Radiometry(nodata=layer.nodata))
         for layer in layers_of("L2A")
     ]
     index = Radiometry(scale=0.0001, offset=0.0, nodata=-32768)
-    images = [_image(scene, INDICES, one.name, 10, "int16", index) for one in stored_indices()]
-    mask = _image(scene, INDICES, "MASK", 10, "uint16", Radiometry(nodata=0))
+    images = [image(scene, INDICES, one.name, 10, "int16", index) for one in stored_indices()]
+    mask = image(scene, INDICES, "MASK", 10, "uint16", Radiometry(nodata=0))
     items = [
         scene_item(scene, [*bands, *layers], footprint, settings),
         index_item(scene, [*images, mask], footprint, settings),
@@ -259,16 +264,17 @@ def _examples(settings: Settings) -> list[dict[str, Any]]:
     return [item.to_dict(include_self_link=False, transform_hrefs=False) for item in items]
 
 
-def _image(  # noqa: PLR0917 - a row of a table
-    scene: Scene, collection: str, name: str, gsd: int, data_type: str, meaning: Radiometry
+def image(  # noqa: PLR0917 - a row of a table
+    scene: Scene, collection: str, name: str, gsd: int, data_type: str, meaning: Radiometry, sha256: str = _SUM
 ) -> StoredAsset:
+    """An image of a scene."""
     prefix = item_prefix(collection, scene.item_id, scene.name.tile, scene.acquired)
     size = 109800 // gsd
     return StoredAsset(
         name=name,
-        key=asset_key(prefix, name, _SUM, ".tif"),
+        key=asset_key(prefix, name, sha256, ".tif"),
         size=123456789,
-        sha256=_SUM,
+        sha256=sha256,
         media_type=COG,
         grid=Grid(epsg=32648, width=size, height=size, left=499980.0, top=1400040.0, pixel_width=gsd, pixel_height=gsd),
         data_type=data_type,

@@ -52,7 +52,7 @@ def servers() -> Iterator[Settings]:
 def _database(folder: Path) -> Iterator[str]:
     folder.mkdir()
     folder.chmod(0o755)
-    cluster = pg.Cluster(data=folder / "data", port=_free_port(), user="bench", password=uuid.uuid4().hex)
+    cluster = pg.Cluster(data=folder / "data", port=free_port(), user="bench", password=uuid.uuid4().hex)
     with _running(cluster, folder / "log") as dsn:
         yield dsn
 
@@ -62,7 +62,7 @@ def kept_database(home: Path) -> Iterator[str]:
     """Connection string of a database that is still there the next time one asks for it under `home`."""
     home.mkdir(parents=True, exist_ok=True)
     password = sha256(str(home).encode()).hexdigest()
-    cluster = pg.Cluster(data=pg.data_folder(home), port=_free_port(), user="bench", password=password)
+    cluster = pg.Cluster(data=pg.data_folder(home), port=free_port(), user="bench", password=password)
     with _running(cluster, home / "log", shared_buffers="1GB", maintenance_work_mem="512MB", max_wal_size="4GB") as dsn:
         yield dsn
 
@@ -91,7 +91,7 @@ def _running(cluster: pg.Cluster, log_file: Path, **settings: str) -> Iterator[s
 def _store(folder: Path) -> Iterator[tuple[str, str, str]]:
     folder.mkdir()
     server = objectstore.Store(
-        folder=folder, port=_free_port(WEED_OFFSETS.values()), access_key="bench", secret_key=uuid.uuid4().hex
+        folder=folder, port=free_port(WEED_OFFSETS.values()), access_key="bench", secret_key=uuid.uuid4().hex
     )
     server.configure()
     endpoint = f"http://127.0.0.1:{server.port}"
@@ -113,7 +113,8 @@ def _wait(ready: Callable[[], bool]) -> None:
         time.sleep(0.1)
 
 
-def _free_port(offsets: Iterable[int] = ()) -> int:
+def free_port(offsets: Iterable[int] = ()) -> int:
+    """A port on which nothing listens, nor at these offsets from it."""
     while True:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))

@@ -36,7 +36,7 @@ class PlainClient(CatalogueClient):
 
 
 @pytest.fixture(scope="module")
-def published(settings: Settings, documents: Any, product_name: Any) -> None:
+def _published(settings: Settings, documents: Any, product_name: Any) -> None:
     """Seven days of two tiles, some in two baselines, an L1C, links of their own, a collection changed in between."""
     for day in range(1, DAYS + 1):
         for tile in ("48PWU", "48PVU"):
@@ -62,13 +62,13 @@ def _change_collections(settings: Settings) -> None:
 
 
 @pytest.fixture(scope="module")
-def ours(settings: Settings, published: None) -> Iterator[TestClient]:
+def ours(settings: Settings, _published: None) -> Iterator[TestClient]:
     with TestClient(create_app(settings), root_path="/stac", raise_server_exceptions=False) as client:
         yield client
 
 
 @pytest.fixture(scope="module")
-def plain(settings: Settings, published: None) -> Iterator[TestClient]:
+def plain(settings: Settings, _published: None) -> Iterator[TestClient]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("stac.api.CatalogueClient", PlainClient)
         app = create_app(settings)
