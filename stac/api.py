@@ -1,7 +1,7 @@
-"""The STAC API: stac-fastapi-pgstac, read-only, with errors that say what to change.
+"""The STAC API: stac-fastapi-pgstac, with errors that say what to change. Read-only unless a writer is configured.
 
 Run it behind the gateway with `uvicorn stac.api:create_app --factory --root-path /stac`; the forwarded host and scheme
-go into the links. The database role needs `pgstac_read`, no more.
+go into the links. The database role needs `pgstac_read`, no more; that of writers, `pgstac_ingest`.
 """
 
 from collections.abc import AsyncIterator, Callable
@@ -28,20 +28,24 @@ from stac.api_aggregation import AggregatePost, AggregationExtension
 from stac.api_client import DESCRIPTION, TITLE, CatalogueClient, Queryables, json_object, known_parameters
 from stac.api_errors import handle_errors
 from stac.api_pages import PlainOptions, add_probes
+from stac.api_writer import use_writers
 from stac.database import PGSTAC_PATH
-from stac.settings import Settings
+from stac.settings import Settings, WriterSettings
 from stac.status_routes import router as status_router
 
 _AGGREGATE, _COLLECTION_AGGREGATE = "/aggregate", "/collections/{collection_id}/aggregate"
 _SEARCHES = ("/search", "/collections", "/collections/{collection_id}/items", _AGGREGATE, _COLLECTION_AGGREGATE)
+_READS = ("GET", "POST", "OPTIONS")
+_WRITES = ("PUT", "PATCH", "DELETE")
 _CONNECT_SECONDS = 5
 _STATEMENT_MILLISECONDS = "30000"
 _LARGEST_POOL = 10
 
 
-def create_app(settings: Settings | None = None) -> FastAPI:
-    """Make the application; `settings` default to the environment. It starts, and says 503, without a database."""
+def create_app(settings: Settings | None = None, writers: WriterSettings | None = None) -> FastAPI:
+    """Make the application; settings default to the environment. It starts, and says 503, without a database."""
     settings = settings or Settings()
+    writers = writers or WriterSettings()
     api_settings = ApiSettings(
         stac_fastapi_title=TITLE,
         stac_fastapi_description=DESCRIPTION,
@@ -51,6 +55,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         docs_url="",
         enable_transactions_extensions=False,
         enable_response_models=False,
+        cors_methods=(*_READS, *_WRITES) if writers.enabled else _READS,
         cors_headers=("*",),
     )
     api = instantiate_api(
@@ -62,6 +67,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     _check_parameters(api)
     app: FastAPI = api.app
     app.state.public_url = settings.public_url
+    use_writers(app, writers)
+    app.state.write_settings = writers.applied_to(settings)
     handle_errors(app)
     add_probes(app)
     app.include_router(status_router)

@@ -6,14 +6,17 @@ from typing import Any
 from urllib.parse import quote
 
 import attr
+import orjson
 from fastapi import Request
 from pydantic import BaseModel
 from stac_fastapi.pgstac.core import CoreCrudClient
 from stac_fastapi.pgstac.extensions.filter import FiltersClient
+from stac_fastapi.types.errors import NotFoundError
 from stac_fastapi.types.requests import get_base_url
 from starlette.responses import Response
 
 from stac.api_links import STAC_BROWSER, add_collection_links, add_item_links
+from stac.api_search import search
 from stac.collections import ATTRIBUTION
 from stac.search import (
     SearchError,
@@ -42,6 +45,7 @@ DESCRIPTION = (
     "Sentinel-2 scenes and spectral indices as Cloud-Optimized GeoTIFFs. Superseded products are left out of searches "
     f"unless they are asked for by id or by `deprecated`. {ATTRIBUTION}."
 )
+_GEOJSON = "application/geo+json"
 _MORE_CONFORMANCE = (
     "https://api.stacspec.org/v1.0.0/browseable",
     "https://api.stacspec.org/v1.0.0/item-search#sort",
@@ -109,8 +113,20 @@ class CatalogueClient(CoreCrudClient):  # type: ignore[misc]
         check_fields(kwargs.get("fields"))
         return _as_geojson(await super().item_collection(collection_id, request, **kwargs))
 
+    async def get_item(self, item_id: str, collection_id: str, request: Request, **_: Any) -> Any:
+        """An item; the collection is looked at only to say which of the two is not there."""
+        wanted = self.pgstac_search_model(ids=[item_id], collections=[collection_id], limit=1)
+        found = await self._search_base(wanted, request)
+        if not found["features"]:
+            await self.get_collection(collection_id, request)
+            raise NotFoundError(f"Item {item_id} in Collection {collection_id} does not exist.")
+        return _as_geojson(found["features"][0])
+
     async def _search_base(self, search_request: Any, request: Request) -> Any:
         settle(search_request)
+        fields = getattr(search_request, "fields", None)
+        if not (fields and (fields.include or fields.exclude)):
+            return await search(search_request, request)
         result = await super()._search_base(search_request, request)
         for item in result["features"]:
             add_item_links(item, request.app.state.public_url)
@@ -194,8 +210,9 @@ def parsed(name: str, text: str) -> Any:
         raise SearchError(f"{name} is no JSON: {text[:80]!r}") from None
 
 
-def _as_geojson(result: Any) -> Any:
-    """Give a ready response, which `fields` leads to, the media type it ought to have."""
-    if isinstance(result, Response):
-        result.headers["content-type"] = "application/geo+json"
+def _as_geojson(result: Any) -> Response:
+    """A response of GeoJSON, without FastAPI's looking through every value of it; `fields` leads to a ready one."""
+    if not isinstance(result, Response):
+        return Response(orjson.dumps(result), media_type=_GEOJSON)
+    result.headers["content-type"] = _GEOJSON
     return result

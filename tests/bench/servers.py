@@ -8,6 +8,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
 
 from pydantic import SecretStr
@@ -51,7 +52,23 @@ def servers() -> Iterator[Settings]:
 def _database(folder: Path) -> Iterator[str]:
     folder.mkdir()
     folder.chmod(0o755)
-    cluster = pg.Cluster(data=folder / "data", port=_free_port(), user="bench", password=uuid.uuid4().hex)
+    cluster = pg.Cluster(data=folder / "data", port=free_port(), user="bench", password=uuid.uuid4().hex)
+    with _running(cluster, folder / "log") as dsn:
+        yield dsn
+
+
+@contextmanager
+def kept_database(home: Path) -> Iterator[str]:
+    """Connection string of a database that is still there the next time one asks for it under `home`."""
+    home.mkdir(parents=True, exist_ok=True)
+    password = sha256(str(home).encode()).hexdigest()
+    cluster = pg.Cluster(data=pg.data_folder(home), port=free_port(), user="bench", password=password)
+    with _running(cluster, home / "log", shared_buffers="1GB", maintenance_work_mem="512MB", max_wal_size="4GB") as dsn:
+        yield dsn
+
+
+@contextmanager
+def _running(cluster: pg.Cluster, log_file: Path, **settings: str) -> Iterator[str]:
     env = {
         "PGHOST": "127.0.0.1",
         "PGPORT": str(cluster.port),
@@ -59,8 +76,8 @@ def _database(folder: Path) -> Iterator[str]:
         "PGPASSWORD": cluster.password,
     }
     cluster.create()
-    with (folder / "log").open("wb") as log:
-        server = cluster.start(log)
+    with log_file.open("wb") as log:
+        server = cluster.start(log, **settings)
     try:
         _wait(lambda: pg.answers(env))
         pg.ensure_database(env, "bench")
@@ -74,7 +91,7 @@ def _database(folder: Path) -> Iterator[str]:
 def _store(folder: Path) -> Iterator[tuple[str, str, str]]:
     folder.mkdir()
     server = objectstore.Store(
-        folder=folder, port=_free_port(WEED_OFFSETS.values()), access_key="bench", secret_key=uuid.uuid4().hex
+        folder=folder, port=free_port(WEED_OFFSETS.values()), access_key="bench", secret_key=uuid.uuid4().hex
     )
     server.configure()
     endpoint = f"http://127.0.0.1:{server.port}"
@@ -96,7 +113,8 @@ def _wait(ready: Callable[[], bool]) -> None:
         time.sleep(0.1)
 
 
-def _free_port(offsets: Iterable[int] = ()) -> int:
+def free_port(offsets: Iterable[int] = ()) -> int:
+    """A port on which nothing listens, nor at these offsets from it."""
     while True:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
