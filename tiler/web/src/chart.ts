@@ -2,6 +2,8 @@
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import type { Sample } from "./api";
+import { formatNumber } from "./format";
+import { FONTS, t } from "./i18n";
 import type { Span } from "./period";
 import { colour } from "./theme";
 
@@ -30,7 +32,7 @@ const FLOOR = 0.12;
 const GAP = 90 * 86_400;
 /** A drag shorter than this, in pixels, is a click. */
 const DRAG = 8;
-const FONT = "12px system-ui, sans-serif";
+const FONT = `12px ${FONTS}`;
 
 /** Draws into `host`, replacing what is there; returns how to take it away again. */
 export function drawChart(host: HTMLElement, input: ChartInput): () => void {
@@ -68,6 +70,7 @@ function options(host: HTMLElement, input: ChartInput, tip: HTMLElement): uPlot.
     height: HEIGHT,
     padding: [12, 14, 0, 0],
     legend: { show: false },
+    fmtDate: (template) => uPlot.fmtDate(template, dateNames()),
     tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
     scales: { x: { time: true, range: timeRange(input.span) }, y: { range: valueRange(input.axis) } },
     axes: [
@@ -77,7 +80,7 @@ function options(host: HTMLElement, input: ChartInput, tip: HTMLElement): uPlot.
         size: 44,
         space: 32,
         incrs: [0.05, 0.1, 0.2, 0.5, 1],
-        values: (_plot, splits) => splits.map(formatTick),
+        values: (_plot, splits) => splits.map((value) => formatNumber(value, 1)),
       },
     ],
     series: [
@@ -108,13 +111,18 @@ function options(host: HTMLElement, input: ChartInput, tip: HTMLElement): uPlot.
   };
 }
 
-/** Every tick of the date axis by its grain: years, months, days. English order is the style sheet's of uPlot. */
+/** Every tick of the date axis by its grain: years, months, days. */
 const dateLabels: uPlot.Axis.Values = [
   [3600 * 24 * 365, "{YYYY}", null, null, null, null, null, null, 1],
   [3600 * 24 * 28, "{MMM}", "\n{YYYY}", null, null, null, null, null, 1],
   [3600 * 24, "{D} {MMM}", "\n{YYYY}", null, null, null, null, null, 1],
   [3600, "{HH}:{mm}", "\n{D} {MMM}", null, null, null, null, null, 1],
 ];
+
+/** The axis has no weekdays. */
+function dateNames(): uPlot.DateNames {
+  return { MMMM: t.months, MMM: t.months, WWWW: [], WWW: [] };
+}
 
 function timeRange(span: Span | null) {
   return (_plot: uPlot, min: number | null, max: number | null): [number, number] => {
@@ -147,10 +155,6 @@ function valueRange(span: readonly [number, number]) {
     const high = Math.max(span[1], max ?? span[1]);
     return [low - (high - low) * FLOOR, high + (high - low) * 0.03];
   };
-}
-
-function formatTick(value: number): string {
-  return value.toFixed(1).replace("-", "−");
 }
 
 function fade(plot: uPlot, accent: string): CanvasGradient {

@@ -3,6 +3,7 @@ import { batch, computed, effect, signal } from "@preact/signals";
 import type { Sample, Scene } from "./api";
 import { type Area, decodeArea, encodeArea } from "./area";
 import { makePlace, type Place } from "./coordinates";
+import { chosenLanguage, isLanguage } from "./i18n";
 import { type IndexName, isIndexName } from "./indices";
 import { EVERYTHING, type Period, readPeriod, type Span, spanOf, writePeriod } from "./period";
 
@@ -148,6 +149,8 @@ function readAddress(): void {
   const shown = query.get("show");
   layer.value = shown === "index" || shown === "none" ? shown : "colour";
   period.value = readPeriod(query.get("period"));
+  const spoken = query.get("lang");
+  if (isLanguage(spoken)) chosenLanguage.value = spoken;
   const level = Number(query.get("zoom"));
   zoom.value = level > 0 ? level : null;
 }
@@ -163,6 +166,7 @@ function writeAddress(): string {
     if (shown) query.set("period", shown);
     if (zoom.value !== null) query.set("zoom", zoom.value.toFixed(1));
   }
+  if (chosenLanguage.value) query.set("lang", chosenLanguage.value);
   // The slash of an interval may stand in a query as they are.
   const text = query.toString().replaceAll("%2F", "/");
   return text ? `?${text}` : location.pathname;

@@ -1,6 +1,18 @@
-/** Every word the page shows, in English. Other languages provide the same keys with the same parameters. */
+/**
+ * Every word the page shows, in English. Other languages provide the same keys with the same parameters.
+ *
+ * Digits are Latin in all of them, and names of columns in files are never translated.
+ */
 export const en = {
-  locale: "en-GB",
+  /** Of the language, for `lang` and for hyphenation. */
+  lang: "en",
+  /** Whose marks numbers have. */
+  numbers: "en-GB",
+  months: ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"],
+  date: (day: number, month: string, year: number) => `${day} ${month} ${year}`,
+  compass: { north: "N", south: "S", east: "E", west: "W" },
+  language: "Language",
+
   name: "Sen2Extract",
   tagline: "Vegetation and water through time, from Sentinel‑2",
 

@@ -28,7 +28,12 @@ export const pending = (): boolean =>
 const DEEPEST = 15;
 
 function xyz(url: string, years: string): XYZ {
-  return new XYZ({ url, maxZoom: DEEPEST, attributions: t.attribution.sentinel(years), transition: 150 });
+  return new XYZ({
+    url,
+    maxZoom: DEEPEST,
+    attributions: () => t.attribution.sentinel(years),
+    transition: 150,
+  });
 }
 
 /** The chosen acquisition's item in a collection, when the archive has it. */
@@ -63,7 +68,7 @@ export function followImagery(): void {
     if (!source) chosenLayer.setSource(xyz(chosen.url, years));
     else if (source.getUrls()?.[0] !== chosen.url) {
       source.setUrl(chosen.url);
-      source.setAttributions(t.attribution.sentinel(years));
+      source.setAttributions(() => t.attribution.sentinel(years));
     }
   });
 }

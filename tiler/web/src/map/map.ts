@@ -44,15 +44,9 @@ export function createMap(target: HTMLElement): void {
     layers: [...basemap, newestLayer, chosenLayer, coverageLayer, nameLayer, areaLayer, pinLayer],
     // A double click would choose twice and zoom away from what it chose.
     interactions: interactions({ doubleClickZoom: false }),
-    controls: [
-      new Zoom({ zoomInTipLabel: t.map.zoomIn, zoomOutTipLabel: t.map.zoomOut }),
-      new ScaleLine({ minWidth: 60 }),
-      new Attribution({ collapsible: false }),
-    ],
+    controls: [new Zoom(), new ScaleLine({ minWidth: 60 }), new Attribution({ collapsible: false })],
   });
-  // OpenLayers names its buttons "+" and "–", with words in the tooltip only.
-  for (const button of target.querySelectorAll<HTMLElement>(".ol-zoom button"))
-    button.ariaLabel = button.title;
+  effect(() => nameControls(target));
   followCoverage();
   followImagery();
   followPlace(view);
@@ -68,6 +62,16 @@ export function createMap(target: HTMLElement): void {
     paintArea();
   });
   void loadBasemap();
+}
+
+/** OpenLayers names its buttons "+" and "–", with words in the tooltip only, and in one language. */
+function nameControls(target: HTMLElement): void {
+  target.ariaLabel = t.map.label;
+  const words = [t.map.zoomIn, t.map.zoomOut];
+  for (const [at, button] of target.querySelectorAll<HTMLElement>(".ol-zoom button").entries()) {
+    button.title = words[at] ?? "";
+    button.ariaLabel = button.title;
+  }
 }
 
 function paintPin(): void {

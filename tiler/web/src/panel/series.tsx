@@ -1,6 +1,6 @@
 import { useSignal } from "@preact/signals";
 import { type Sample, seriesUrl } from "../api";
-import { formatDate, formatHectares, formatPlace, formatValue } from "../format";
+import { formatDate, formatHectares, formatNumber, formatPlace, formatValue } from "../format";
 import { t } from "../i18n";
 import { hectaresOf } from "../map/area";
 import { nearestTile } from "../map/coverage";
@@ -146,7 +146,7 @@ function Outside() {
   return (
     <div class="notice" role="status">
       <h3>{t.outside.title}</h3>
-      <p>{near ? t.outside.nearest(near.code, near.km.toFixed(0)) : t.outside.hint}</p>
+      <p>{near ? t.outside.nearest(near.code, formatNumber(near.km, 0)) : t.outside.hint}</p>
       {near && (
         <button type="button" class="button" onClick={() => pick(near.place.lon, near.place.lat)}>
           {t.outside.go}
