@@ -1,10 +1,11 @@
 /** The curve, drawn with uPlot: dots and a line for clear dates, ticks on the floor for the others. */
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
-import type { Sample } from "./api";
 import { formatNumber } from "./format";
 import { FONTS, t } from "./i18n";
+import type { Line } from "./lines";
 import type { Span } from "./period";
+import type { Sample } from "./series";
 import { colour } from "./theme";
 
 export interface ChartInput {
@@ -16,6 +17,8 @@ export interface ChartInput {
   readonly axis: readonly [number, number];
   /** What the time axis spans, in milliseconds; null for all samples. */
   readonly span: Span | null;
+  /** Further curves. */
+  readonly lines: readonly Line[];
   readonly onSelect: (sample: Sample) => void;
   /** Told the two moments between which the reader dragged. */
   readonly onZoom: (from: number, to: number) => void;
@@ -37,16 +40,12 @@ const FONT = `12px ${FONTS}`;
 /** Draws into `host`, replacing what is there; returns how to take it away again. */
 export function drawChart(host: HTMLElement, input: ChartInput): () => void {
   const { samples } = input;
-  const xs = samples.map((sample) => sample.time / 1000);
-  const ys = samples.map((sample) => sample.value);
-  const low = samples.map(({ value, quartiles }) => (value === null ? null : (quartiles?.[0] ?? null)));
-  const high = samples.map(({ value, quartiles }) => (value === null ? null : (quartiles?.[1] ?? null)));
   const tip = document.createElement("div");
   tip.className = "tip";
-  const plot = new uPlot(options(host, input, tip), [xs, ys, low, high], host);
+  const plot = new uPlot(options(host, input, tip), tableOf(input), host);
   plot.over.append(tip);
   plot.over.addEventListener("click", () => {
-    const sample = samples[plot.cursor.idx ?? -1];
+    const sample = sampleAt(plot, samples);
     if (sample) input.onSelect(sample);
   });
   plot.over.addEventListener("dblclick", input.onReset);
@@ -56,6 +55,36 @@ export function drawChart(host: HTMLElement, input: ChartInput): () => void {
     observer.disconnect();
     plot.destroy();
   };
+}
+
+/** All curves on one time axis: the samples with their quartiles, then the other lines. */
+function tableOf({ samples, lines }: ChartInput): uPlot.AlignedData {
+  const quartile = (at: 0 | 1): (number | null)[] =>
+    samples.map(({ value, quartiles }) => (value === null ? null : (quartiles?.[at] ?? null)));
+  const own: uPlot.AlignedData = [
+    samples.map(({ time }) => time / 1000),
+    samples.map(({ value }) => value),
+    quartile(0),
+    quartile(1),
+  ];
+  const others = lines.map(
+    ({ points }): uPlot.AlignedData => [
+      points.map(([time]) => time / 1000),
+      points.map(([, value]) => value),
+    ],
+  );
+  return others.length === 0 ? own : uPlot.join([own, ...others]);
+}
+
+/** The sample nearest to the pointer. */
+function sampleAt(plot: uPlot, samples: readonly Sample[]): Sample | undefined {
+  const time = plot.data[0][plot.cursor.idx ?? -1];
+  if (time === undefined) return undefined;
+  const away = (sample: Sample): number => Math.abs(sample.time / 1000 - time);
+  return samples.reduce<Sample | undefined>(
+    (best, one) => (best && away(best) <= away(one) ? best : one),
+    undefined,
+  );
 }
 
 function options(host: HTMLElement, input: ChartInput, tip: HTMLElement): uPlot.Options {
@@ -95,6 +124,7 @@ function options(host: HTMLElement, input: ChartInput, tip: HTMLElement): uPlot.
       },
       edge,
       edge,
+      ...input.lines.map(seriesOf),
     ],
     bands: [{ series: [3, 2], fill: withAlpha(accent, 0.24) }],
     cursor: {
@@ -108,6 +138,18 @@ function options(host: HTMLElement, input: ChartInput, tip: HTMLElement): uPlot.
       setSelect: [(plot) => zoomTo(plot, input.onZoom)],
       setCursor: [(plot) => showTip(plot, input, tip)],
     },
+  };
+}
+
+function seriesOf({ style }: Line): uPlot.Series {
+  const stroke = colour(style.colour);
+  return {
+    stroke,
+    width: 1.6,
+    dash: [...style.dash],
+    gaps: longGaps,
+    spanGaps: false,
+    points: { show: false },
   };
 }
 
@@ -208,8 +250,7 @@ function drawSelected(plot: uPlot, sample: Sample | null, ink: string): void {
 }
 
 function showTip(plot: uPlot, { samples, describe }: ChartInput, tip: HTMLElement): void {
-  const { idx, left = -1 } = plot.cursor;
-  const sample = left < 0 ? undefined : samples[idx ?? -1];
+  const sample = (plot.cursor.left ?? -1) < 0 ? undefined : sampleAt(plot, samples);
   tip.hidden = sample === undefined;
   if (!sample) return;
   tip.textContent = describe(sample);

@@ -36,6 +36,27 @@ export const fr: Dictionary = {
     title: (hectares) => `Zone de ${hectares} ha`,
     downloading: "Préparation…",
   },
+  upload: {
+    button: "Importer des sites",
+    reading: "Lecture du fichier…",
+    problem: "Ce fichier ne peut pas être utilisé",
+    drop: "Déposez votre fichier de sites",
+    kinds: "Shapefile compressé (zip), GeoPackage, KML, GPX, GeoJSON, ou CSV avec longitude et latitude",
+  },
+  sites: {
+    heading: (count) => (count === 1 ? "Un site" : `${count} sites`),
+    drop: "Retirer",
+    progress: (done, all) => `${done} sites lus sur ${all}`,
+    read: (format, layer, crs) => `Lu dans ${layer} (${format}, ${crs}).`,
+    repaired: (count) => (count === 1 ? "Un contour réparé." : `${count} contours réparés.`),
+    leftOut: (count) => (count === 1 ? "Une entité écartée." : `${count} entités écartées.`),
+    overlay: "Comparer",
+    lay: (name) => `Superposer ${name} à la courbe`,
+    name: "Site",
+    last: "Dernière",
+    outside: "aucune image",
+    hint: (most) => `Cochez jusqu’à ${most} sites pour les superposer ; un nom affiche sa propre courbe.`,
+  },
   valid: {
     label: "Pixels valides, au moins",
     none: (all) =>

@@ -11,7 +11,7 @@ import Fill from "ol/style/Fill";
 import Stroke from "ol/style/Stroke";
 import Style from "ol/style/Style";
 import Text from "ol/style/Text";
-import type { Scene } from "../api";
+import type { Scene } from "../catalogue";
 import type { Place } from "../coordinates";
 import { formatDate } from "../format";
 import { FONTS } from "../i18n";

@@ -3,17 +3,12 @@ import { effect } from "@preact/signals";
 import TileLayer from "ol/layer/Tile";
 import { transformExtent } from "ol/proj";
 import XYZ from "ol/source/XYZ";
-import {
-  colourTiles,
-  INDEX_COLLECTION,
-  indexTiles,
-  newestTiles,
-  type Scene,
-  SURFACE_COLLECTION,
-} from "../api";
+import { INDEX_COLLECTION, SURFACE_COLLECTION } from "../api";
+import type { Scene } from "../catalogue";
 import { formatYears } from "../format";
 import { t } from "../i18n";
 import { heldTiles, index, layer, place, scenes, selected, series } from "../state";
+import { colourTiles, indexTiles, newestTiles } from "../tiles";
 import { coverageExtent, IMAGERY_ZOOM } from "./coverage";
 
 /** True colour of whatever is newest and clear, until an acquisition is chosen. */

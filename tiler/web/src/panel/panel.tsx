@@ -8,6 +8,7 @@ import { AreaDoor } from "./area";
 import { LanguageChoice } from "./language";
 import { Search } from "./search";
 import { PlaceView } from "./series";
+import { DropZone } from "./upload";
 
 /** The right-hand side: what to do, then what was found. */
 export function Panel() {
@@ -27,6 +28,7 @@ export function Panel() {
       <AreaDoor />
       {place.value ? <PlaceView /> : <Welcome />}
       <Foot />
+      <DropZone />
     </main>
   );
 }

@@ -1,15 +1,30 @@
 import { useSignal } from "@preact/signals";
-import { type Sample, seriesUrl } from "../api";
 import { formatDate, formatHectares, formatNumber, formatPlace, formatValue } from "../format";
 import { t } from "../i18n";
 import { hectaresOf } from "../map/area";
 import { nearestTile } from "../map/coverage";
-import { area, attempt, bestFraction, clearSamples, index, pick, place, samples, series } from "../state";
-import { AreaDownload, ValidSlider } from "./area";
+import type { Sample } from "../series";
+import {
+  attempt,
+  bestFraction,
+  clearSamples,
+  index,
+  isArea,
+  outline,
+  overlays,
+  pick,
+  place,
+  samples,
+  series,
+  site,
+} from "../state";
+import { ValidSlider } from "./area";
 import { Chips } from "./chips";
 import { Curve } from "./curve";
+import { Download } from "./download";
 import { ImageCard } from "./image";
 import { PeriodChoice } from "./period";
+import { Sites } from "./sites";
 import { Table } from "./table";
 
 /** Everything about the chosen place. */
@@ -18,16 +33,22 @@ export function PlaceView() {
   const { lon, lat } = place.value;
   return (
     <>
-      <h2 class="place">
-        {area.value ? t.area.title(formatHectares(hectaresOf(area.value))) : formatPlace(lon, lat)}
-      </h2>
+      <h2 class="place">{title(lon, lat)}</h2>
       <Chips />
       <div class="card series" aria-busy={series.value.kind === "loading"}>
         <SeriesBody />
       </div>
+      <Sites />
       <ImageCard />
     </>
   );
+}
+
+function title(lon: number, lat: number): string {
+  const shown = outline.value;
+  const size =
+    shown && isArea.value ? t.area.title(formatHectares(hectaresOf(shown))) : formatPlace(lon, lat);
+  return site.value ? `${site.value.name} · ${size}` : size;
 }
 
 function SeriesBody() {
@@ -52,8 +73,9 @@ function Ready() {
     <>
       {asTable.value ? <Table /> : <Curve />}
       <PeriodChoice />
-      {area.value && <ValidSlider />}
+      {isArea.value && <ValidSlider />}
       {!asTable.value && <Key />}
+      {!asTable.value && overlays.value.length > 0 && <Overlaid />}
       <p class="summary" role="status">
         {summary(samples.value, clearSamples.value)}
       </p>
@@ -84,8 +106,8 @@ function summary(all: readonly Sample[], clear: readonly Sample[]): string {
 function Key() {
   return (
     <p class="key muted" aria-hidden="true">
-      <span class="key-dot" /> {area.value ? t.series.keyMean : t.series.keyClear}
-      {area.value && (
+      <span class="key-dot" /> {isArea.value ? t.series.keyMean : t.series.keyClear}
+      {isArea.value && (
         <>
           {" "}
           <span class="key-band" /> {t.series.keyBand}
@@ -93,6 +115,30 @@ function Key() {
       )}{" "}
       <span class="key-tick" /> {t.series.keyMasked}
     </p>
+  );
+}
+
+/** Which of the curves laid over is whose. */
+function Overlaid() {
+  return (
+    <ul class="key overlaid">
+      {overlays.value.map(({ name, style }) => (
+        <li key={name}>
+          <svg width="22" height="8" aria-hidden="true">
+            <line
+              x1="0"
+              y1="4"
+              x2="22"
+              y2="4"
+              stroke={`var(${style.colour})`}
+              stroke-width="2"
+              stroke-dasharray={style.dash.join(" ")}
+            />
+          </svg>{" "}
+          {name}
+        </li>
+      ))}
+    </ul>
   );
 }
 
@@ -105,17 +151,7 @@ function Actions({ asTable, onTable }: ActionsProps) {
   if (!place.value) return null;
   return (
     <div class="actions">
-      {area.value ? (
-        <AreaDownload shown={area.value} />
-      ) : (
-        <a
-          class="button primary"
-          href={seriesUrl(place.value, index.value, "csv")}
-          download={`${index.value}_${place.value.lat}_${place.value.lon}.csv`}
-        >
-          {t.series.download}
-        </a>
-      )}
+      <Download />
       <CopyLink />
       <button type="button" class="button" aria-pressed={asTable} onClick={() => onTable(!asTable)}>
         {t.series.table}

@@ -10,7 +10,9 @@ export function Table() {
         <thead>
           <tr>
             <th scope="col">{t.columns.date}</th>
-            <th scope="col">{t.indices[index.value].title}</th>
+            <th scope="col" class="number">
+              {t.indices[index.value].title}
+            </th>
             <th scope="col">{t.columns.state}</th>
           </tr>
         </thead>
