@@ -1,6 +1,5 @@
 """A file of places without its series: no database is needed for it."""
 
-from collections.abc import Iterator
 
 import pytest
 from fastapi.testclient import TestClient
@@ -10,9 +9,9 @@ from tiler.settings import TilerSettings
 
 
 @pytest.fixture(scope="module")
-def client() -> Iterator[TestClient]:
+def client() -> TestClient:
     # Without its lifespan: nothing is connected.
-    yield TestClient(create_app(tiler=TilerSettings(max_features=3, max_body_bytes=500)))
+    return TestClient(create_app(tiler=TilerSettings(max_features=3, max_body_bytes=500)))
 
 
 def test_a_csv_of_points_is_geojson_with_a_report(client: TestClient) -> None:

@@ -1,6 +1,7 @@
 /** The curve, drawn with uPlot: dots and a line for clear dates, ticks on the floor for the others. */
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
+import type { Usual } from "./climate";
 import { formatNumber } from "./format";
 import { FONTS, t } from "./i18n";
 import type { Line } from "./lines";
@@ -19,6 +20,10 @@ export interface ChartInput {
   readonly span: Span | null;
   /** Further curves. */
   readonly lines: readonly Line[];
+  /** What is usual; empty for no such band. */
+  readonly usual: readonly Usual[];
+  /** Whether the images are only the ground for another curve. */
+  readonly faint: boolean;
   readonly onSelect: (sample: Sample) => void;
   /** Told the two moments between which the reader dragged. */
   readonly onZoom: (from: number, to: number) => void;
@@ -58,7 +63,7 @@ export function drawChart(host: HTMLElement, input: ChartInput): () => void {
 }
 
 /** All curves on one time axis: the samples with their quartiles, then the other lines. */
-function tableOf({ samples, lines }: ChartInput): uPlot.AlignedData {
+function tableOf({ samples, lines, usual }: ChartInput): uPlot.AlignedData {
   const quartile = (at: 0 | 1): (number | null)[] =>
     samples.map(({ value, quartiles }) => (value === null ? null : (quartiles?.[at] ?? null)));
   const own: uPlot.AlignedData = [
@@ -73,6 +78,13 @@ function tableOf({ samples, lines }: ChartInput): uPlot.AlignedData {
       points.map(([, value]) => value),
     ],
   );
+  const times = usual.map(({ time }) => time / 1000);
+  const band = [
+    usual.map(({ low }) => low),
+    usual.map(({ high }) => high),
+    usual.map(({ middle }) => middle),
+  ];
+  if (usual.length > 0) others.push([times, ...band] as uPlot.AlignedData);
   return others.length === 0 ? own : uPlot.join([own, ...others]);
 }
 
@@ -116,17 +128,23 @@ function options(host: HTMLElement, input: ChartInput, tip: HTMLElement): uPlot.
       {},
       {
         stroke: accent,
-        width: 2,
+        width: input.faint ? 0 : 2,
         spanGaps: false,
         gaps: longGaps,
-        ...(input.band ? {} : { fill: (plot: uPlot) => fade(plot, accent) }),
-        points: { show: true, size: 7, width: 1.5, fill: accent, stroke: surface },
+        ...(input.band || input.faint ? {} : { fill: (plot: uPlot) => fade(plot, accent) }),
+        points: input.faint
+          ? { show: true, size: 5, width: 1, fill: surface, stroke: withAlpha(accent, 0.55) }
+          : { show: true, size: 7, width: 1.5, fill: accent, stroke: surface },
       },
       edge,
       edge,
       ...input.lines.map(seriesOf),
+      ...(input.usual.length > 0 ? usualSeries(ink) : []),
     ],
-    bands: [{ series: [3, 2], fill: withAlpha(accent, 0.24) }],
+    bands: [
+      ...(input.faint ? [] : [{ series: [3, 2] as uPlot.Band.Bounds, fill: withAlpha(accent, 0.24) }]),
+      ...(input.usual.length > 0 ? [usualFill(input.lines.length, ink)] : []),
+    ],
     cursor: {
       y: false,
       drag: { x: true, y: false, setScale: false, dist: DRAG },
@@ -143,14 +161,25 @@ function options(host: HTMLElement, input: ChartInput, tip: HTMLElement): uPlot.
 
 function seriesOf({ style }: Line): uPlot.Series {
   const stroke = colour(style.colour);
+  const shared = { stroke, dash: [...style.dash], gaps: longGaps, spanGaps: false };
+  if (!style.dots) return { ...shared, width: 1.6, points: { show: false } };
   return {
-    stroke,
-    width: 1.6,
-    dash: [...style.dash],
-    gaps: longGaps,
-    spanGaps: false,
-    points: { show: false },
+    ...shared,
+    width: 2.4,
+    points: { show: true, size: 8, fill: stroke, stroke: colour("--surface") },
   };
+}
+
+/** Low, high and middle of what is usual: only the middle is a line. */
+function usualSeries(ink: string): uPlot.Series[] {
+  const edge: uPlot.Series = { width: 0, spanGaps: false, gaps: longGaps, points: { show: false } };
+  return [edge, edge, { ...edge, width: 1, stroke: withAlpha(ink, 0.7) }];
+}
+
+/** Series count from 1: the images' three, then the lines. */
+function usualFill(lines: number, ink: string): uPlot.Band {
+  const low = 4 + lines;
+  return { series: [low + 1, low], fill: withAlpha(ink, 0.2) };
 }
 
 /** Every tick of the date axis by its grain: years, months, days. */

@@ -3,6 +3,8 @@ export interface LineStyle {
   readonly colour: `--${string}`;
   /** Lengths of dashes and of what is between them, in pixels. */
   readonly dash: readonly number[];
+  /** Whether its points are marked, as those of the images are. */
+  readonly dots?: boolean;
 }
 
 /** Colours of Okabe and Ito, which colour-blind readers tell apart, in shades for light and dark. */
@@ -18,6 +20,11 @@ const STYLES: readonly LineStyle[] = [
 export function lineStyle(at: number): LineStyle {
   return STYLES[((at % STYLES.length) + STYLES.length) % STYLES.length] as LineStyle;
 }
+
+/** The curve of the year before. */
+export const GHOST: LineStyle = { colour: "--muted", dash: [3, 4] };
+/** The curve that sums up; the images behind it step back. */
+export const STEPPED: LineStyle = { colour: "--accent", dash: [], dots: true };
 
 /** One more curve in the chart; times in milliseconds. */
 export interface Line {

@@ -11,6 +11,8 @@ import {
   type HeldTile,
   heldTiles,
   index,
+  isArea,
+  leastValid,
   place,
   type SeriesState,
   scenes,
@@ -19,6 +21,9 @@ import {
   site,
   siteSeries,
   sites,
+  stepName,
+  stepped,
+  where,
 } from "./state";
 
 function isAbort(error: unknown): boolean {
@@ -29,6 +34,7 @@ function isAbort(error: unknown): boolean {
 export function followChoices(): void {
   effect(followSites);
   effect(followSeries);
+  effect(followSteps);
   effect(followScene);
 }
 
@@ -57,6 +63,37 @@ function followSeries(): (() => void) | undefined {
     },
   );
   return () => controller.abort();
+}
+
+/** Moving the slider asks once it rests. */
+const REST = 300;
+
+/** Asks the server to sum up by the chosen step; too cloudy images are left out of the sums, too. */
+function followSteps(): (() => void) | undefined {
+  attempt.value;
+  const [step, asked, what] = [stepName.value, where.value, index.value];
+  const least = isArea.value ? leastValid.value : 0;
+  if (!step || !asked) {
+    stepped.value = { kind: "idle" };
+    return undefined;
+  }
+  const controller = new AbortController();
+  const options = { step, min_valid: `${least}`, order: "oldest" };
+  const wait = stepped.peek().kind === "ready" ? REST : 0;
+  const timer = setTimeout(() => {
+    fetchSeries(asked, what, controller.signal, options).then(
+      (found) => {
+        stepped.value = readyWith([...found.values()][0]);
+      },
+      (error: unknown) => {
+        if (!isAbort(error)) stepped.value = failed(error);
+      },
+    );
+  }, wait);
+  return () => {
+    clearTimeout(timer);
+    controller.abort();
+  };
 }
 
 const readyWith = (samples: readonly Sample[] = []): SeriesState => ({ kind: "ready", samples });

@@ -15,6 +15,13 @@ export interface Sample {
   readonly quartiles: readonly [number, number] | null;
   /** Share of the pixels that are neither masked nor missing, 0 to 1. */
   readonly validFraction: number;
+  /** Of a step that sums up several images: when it ends, what the calendar calls it, how many it holds. */
+  readonly summed: {
+    readonly end: number;
+    readonly label: string;
+    readonly images: number;
+    readonly clear: number;
+  } | null;
   readonly status: string;
   readonly reason: string | null;
   /** Tiles; more than one where an area lies across their edge. */
@@ -133,6 +140,14 @@ function readSample(data: TimeSeriesAnswer["data"], row: number): Sample {
     value: number("mean"),
     quartiles: low !== null && high !== null ? [low, high] : null,
     validFraction: number("valid_fraction") ?? 0,
+    summed: data["period"]
+      ? {
+          end: Date.parse(text("end")),
+          label: text("period"),
+          images: number("acquisitions") ?? 0,
+          clear: number("clear") ?? 0,
+        }
+      : null,
     status: text("status"),
     reason: text("reason") || null,
     tiles: text("tile").replaceAll("MGRS-", "").split(" "),

@@ -2,13 +2,14 @@
 import { batch, computed, effect, signal } from "@preact/signals";
 import { type Area, decodeArea, encodeArea, toPolygon } from "./area";
 import type { Scene } from "./catalogue";
+import { type Usual, usualCourse, yearLater } from "./climate";
 import { makePlace, type Place } from "./coordinates";
-import { chosenLanguage, isLanguage } from "./i18n";
+import { chosenLanguage, isLanguage, t } from "./i18n";
 import { type IndexName, isIndexName } from "./indices";
 import { keepSites, keptSites } from "./kept";
-import { type Line, lineStyle } from "./lines";
+import { GHOST, type Line, lineStyle, STEPPED } from "./lines";
 import { EVERYTHING, type Period, readPeriod, type Span, spanOf, writePeriod } from "./period";
-import type { Sample, Where } from "./series";
+import type { Options, Sample, Where } from "./series";
 import {
   hasArea,
   middleOf,
@@ -18,6 +19,7 @@ import {
   type SiteSet,
   writeSites,
 } from "./sites";
+import { isStep, type Step } from "./steps";
 
 export type Layer = "colour" | "index" | "none";
 
@@ -59,6 +61,13 @@ export const wanted = signal<string | null>(null);
 export const layer = signal<Layer>("colour");
 /** What part of the series is shown. */
 export const period = signal<Period>(EVERYTHING);
+/** The calendar step that the curve is summed up by, or null for each image. */
+export const stepName = signal<Step | null>(null);
+/** Whether the curve of the year before is shown, and what is usual for the season. */
+export const ghost = signal(false);
+export const usual = signal(false);
+/** The steps' values; idle where each image stands for itself. */
+export const stepped = signal<SeriesState>({ kind: "idle" });
 export const zoom = signal<number | null>(null);
 
 export const series = signal<SeriesState>({ kind: "idle" });
@@ -94,6 +103,13 @@ export const allOfIt = computed<Where | null>(() =>
 const answered = computed<readonly Sample[]>(() =>
   series.value.kind === "ready" ? series.value.samples : [],
 );
+/** Every image that would be in the curve, whatever the period shown. */
+export const answeredClear = computed<readonly Sample[]>(() => answered.value.filter(isClear));
+/** From the first image to the last, in milliseconds. */
+export const extent = computed<Span | null>(() => {
+  const [first, last] = [answered.value[0], answered.value.at(-1)];
+  return first && last ? [first.time, last.time] : null;
+});
 /** The shown period in milliseconds, or null where it is everything. */
 export const span = computed<Span | null>(() => spanOf(period.value, answered.value.at(-1)?.time ?? 0));
 
@@ -126,6 +142,45 @@ export const clearSamples = computed(() => samples.value.filter((sample) => samp
 export function isClear(sample: Sample): boolean {
   return sample.value !== null && (!isArea.value || sample.validFraction >= leastValid.value);
 }
+
+/** The steps of the shown period, oldest first. */
+export const steps = computed<readonly Sample[]>(() => {
+  const all = stepped.value.kind === "ready" ? stepped.value.samples : [];
+  const shown = span.value;
+  return shown ? all.filter(({ time, summed }) => (summed?.end ?? time) > shown[0] && time <= shown[1]) : all;
+});
+
+/** In the middle of each step. */
+const stepPoints = computed(() =>
+  steps.value.map(({ time, summed, value }) => [((summed?.end ?? time) + time) / 2, value] as const),
+);
+
+/** The curves besides that of the images. */
+export const lines = computed<readonly Line[]>(() => {
+  const shown = [...overlays.value];
+  if (ghost.value)
+    shown.unshift({ name: t.also.ghost, points: yearLater(answeredClear.value), style: GHOST });
+  if (stepName.value)
+    shown.push({ name: t.step.names[stepName.value], points: stepPoints.value, style: STEPPED });
+  return shown.map(withinSpan);
+});
+
+function withinSpan(line: Line): Line {
+  // Without a period, the curve's own extent: a year later than the last image there is nothing to compare.
+  const shown = span.value ?? extent.value;
+  return shown
+    ? { ...line, points: line.points.filter(([time]) => time >= shown[0] && time <= shown[1]) }
+    : line;
+}
+
+/** Parameters by which a request asks for the very curve shown. */
+export const summing = computed<Options>(() => (stepName.value ? { step: stepName.value } : {}));
+
+/** What is usual for the season, over the shown period; empty unless asked for. */
+export const usualBand = computed<readonly Usual[]>(() => {
+  const shown = span.value ?? extent.value;
+  return usual.value && shown ? usualCourse(answeredClear.value, shown[0], shown[1]) : [];
+});
 
 /** The curves of the ticked sites, but for the one shown. */
 export const overlays = computed<readonly Line[]>(() =>
@@ -240,6 +295,11 @@ function readAddress(): void {
   const shown = query.get("show");
   layer.value = shown === "index" || shown === "none" ? shown : "colour";
   period.value = readPeriod(query.get("period"));
+  const summed = query.get("step");
+  stepName.value = isStep(summed) ? summed : null;
+  const also = (query.get("also") ?? "").split(",");
+  ghost.value = also.includes("before");
+  usual.value = also.includes("usual");
   const spoken = query.get("lang");
   if (isLanguage(spoken)) chosenLanguage.value = spoken;
   const level = Number(query.get("zoom"));
@@ -255,11 +315,14 @@ function writeAddress(): string {
     if (layer.value !== "colour") query.set("show", layer.value);
     const shown = writePeriod(period.value);
     if (shown) query.set("period", shown);
+    if (stepName.value) query.set("step", stepName.value);
+    const also = [...(ghost.value ? ["before"] : []), ...(usual.value ? ["usual"] : [])].join(",");
+    if (also) query.set("also", also);
     if (zoom.value !== null) query.set("zoom", zoom.value.toFixed(1));
   }
   if (chosenLanguage.value) query.set("lang", chosenLanguage.value);
-  // The slash of an interval may stand in a query as they are.
-  const text = query.toString().replaceAll("%2F", "/");
+  // The slash of an interval and the comma of a list may stand in a query as they are.
+  const text = query.toString().replaceAll("%2F", "/").replaceAll("%2C", ",");
   return text ? `?${text}` : location.pathname;
 }
 

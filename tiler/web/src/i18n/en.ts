@@ -128,7 +128,21 @@ export const en = {
     copyLink: "Copy link",
     table: "Table",
   },
+  step: {
+    label: "Values by",
+    each: "image",
+    names: { isoweek: "week", epiweek: "epi week", dekad: "ten days", P1M: "month", P1Y: "year" },
+    period: "Period",
+    counted: (clear: number, images: number) => `${clear} clear of ${images}`,
+  },
+  also: {
+    ghost: "Year before",
+    usual: "Usual for the season",
+    usualKey: "usual: 8 of 10 values of this season",
+  },
   period: {
+    from: "Start of the period shown",
+    to: "End of the period shown",
     label: "Period shown",
     years: (count: number) => (count === 1 ? "1 year" : `${count} years`),
     all: "All",

@@ -130,7 +130,27 @@ export const fr: Dictionary = {
     copyLink: "Copier le lien",
     table: "Tableau",
   },
+  step: {
+    label: "Valeurs par",
+    each: "image",
+    names: {
+      isoweek: "semaine",
+      epiweek: "semaine épidémiologique",
+      dekad: "décade",
+      P1M: "mois",
+      P1Y: "année",
+    },
+    period: "Période",
+    counted: (clear, images) => `${clear} claires sur ${images}`,
+  },
+  also: {
+    ghost: "Année précédente",
+    usual: "Normale de saison",
+    usualKey: "normale : 8 valeurs sur 10 de la saison",
+  },
   period: {
+    from: "Début de la période affichée",
+    to: "Fin de la période affichée",
     label: "Période affichée",
     years: (count) => (count === 1 ? "1 an" : `${count} ans`),
     all: "Tout",

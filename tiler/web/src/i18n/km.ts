@@ -123,7 +123,17 @@ export const km: Dictionary = {
     copyLink: "ចម្លងតំណ",
     table: "តារាង",
   },
+  step: {
+    label: "តម្លៃតាម",
+    each: "រូបភាព",
+    names: { isoweek: "សប្តាហ៍", epiweek: "សប្តាហ៍រោគរាតត្បាត", dekad: "ដប់ថ្ងៃ", P1M: "ខែ", P1Y: "ឆ្នាំ" },
+    period: "រយៈពេល",
+    counted: (clear, images) => `ច្បាស់ ${clear} ក្នុងចំណោម ${images}`,
+  },
+  also: { ghost: "ឆ្នាំមុន", usual: "ធម្មតាតាមរដូវ", usualKey: "ធម្មតា៖ តម្លៃ 8 ក្នុងចំណោម 10 នៃរដូវ" },
   period: {
+    from: "ដើមរយៈពេលដែលបង្ហាញ",
+    to: "ចុងរយៈពេលដែលបង្ហាញ",
     label: "រយៈពេលដែលបង្ហាញ",
     years: (count) => `${count} ឆ្នាំ`,
     all: "ទាំងអស់",

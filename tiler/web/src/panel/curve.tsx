@@ -5,7 +5,19 @@ import { t } from "../i18n";
 import { INDEX_STYLES } from "../indices";
 import { EVERYTHING, spanOfDays } from "../period";
 import type { Sample } from "../series";
-import { index, isArea, overlays, period, samples, select, selected, span, step } from "../state";
+import {
+  index,
+  isArea,
+  lines,
+  period,
+  samples,
+  select,
+  selected,
+  span,
+  step,
+  stepName,
+  usualBand,
+} from "../state";
 import { repaint } from "../theme";
 
 /** What one sample says: its value, or why it has none. */
@@ -41,7 +53,8 @@ function stepByKey(event: KeyboardEvent): void {
 export function Curve() {
   const host = useRef<HTMLDivElement>(null);
   const [all, chosen, name, painted] = [samples.value, selected.value, index.value, repaint.value];
-  const [shown, others] = [span.value, overlays.value];
+  const [shown, others, season] = [span.value, lines.value, usualBand.value];
+  const faint = stepName.value !== null;
   // `painted` redraws in the colours of a new theme.
   useLayoutEffect(() => {
     if (!host.current) return undefined;
@@ -52,6 +65,8 @@ export function Curve() {
       band: isArea.peek(),
       span: shown,
       lines: others,
+      usual: season,
+      faint,
       onSelect: select,
       onZoom: (from, to) => {
         period.value = spanOfDays(from, to);
@@ -61,7 +76,7 @@ export function Curve() {
       },
       describe,
     });
-  }, [all, chosen, name, shown, others, painted]);
+  }, [all, chosen, name, shown, others, season, faint, painted]);
   return (
     <div
       ref={host}

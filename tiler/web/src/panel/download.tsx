@@ -2,7 +2,7 @@ import { useSignal } from "@preact/signals";
 import { ApiError } from "../api";
 import { t } from "../i18n";
 import { fetchFile, seriesUrl, type Where } from "../series";
-import { allOfIt, index } from "../state";
+import { allOfIt, index, summing } from "../state";
 
 /** The CSV of what is shown, or of all sites. A place's is a link; what is posted, no link can fetch. */
 export function Download() {
@@ -10,7 +10,11 @@ export function Download() {
   if (!asked) return null;
   if (asked.kind !== "place") return <Posted asked={asked} />;
   return (
-    <a class="button primary" href={seriesUrl(asked, index.value, "csv")} download={fileName(asked)}>
+    <a
+      class="button primary"
+      href={seriesUrl(asked, index.value, "csv", summing.value)}
+      download={fileName(asked)}
+    >
       {t.series.download}
     </a>
   );
@@ -28,7 +32,7 @@ function Posted({ asked }: { readonly asked: Where }) {
     busy.value = true;
     problem.value = "";
     try {
-      save(await fetchFile(asked, index.value, "csv", {}), fileName(asked));
+      save(await fetchFile(asked, index.value, "csv", summing.value), fileName(asked));
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       problem.value = error.status === 0 ? t.failure.network : error.message;

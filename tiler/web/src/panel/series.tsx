@@ -10,19 +10,23 @@ import {
   clearSamples,
   index,
   isArea,
+  lines,
   outline,
-  overlays,
   pick,
   place,
   samples,
   series,
   site,
+  stepped,
+  usualBand,
 } from "../state";
 import { ValidSlider } from "./area";
+import { Brush } from "./brush";
 import { Chips } from "./chips";
 import { Curve } from "./curve";
 import { Download } from "./download";
 import { ImageCard } from "./image";
+import { CurveOptions } from "./options";
 import { PeriodChoice } from "./period";
 import { Sites } from "./sites";
 import { Table } from "./table";
@@ -72,10 +76,17 @@ function Ready() {
   return (
     <>
       {asTable.value ? <Table /> : <Curve />}
+      {!asTable.value && <Brush />}
       <PeriodChoice />
+      <CurveOptions />
       {isArea.value && <ValidSlider />}
       {!asTable.value && <Key />}
-      {!asTable.value && overlays.value.length > 0 && <Overlaid />}
+      {!asTable.value && <Overlaid />}
+      {stepped.value.kind === "failed" && (
+        <p class="problem" role="alert">
+          {t.failure.http}: {stepped.value.message}
+        </p>
+      )}
       <p class="summary" role="status">
         {summary(samples.value, clearSamples.value)}
       </p>
@@ -118,11 +129,17 @@ function Key() {
   );
 }
 
-/** Which of the curves laid over is whose. */
+/** Which of the further curves is whose. */
 function Overlaid() {
+  if (lines.value.length === 0 && usualBand.value.length === 0) return null;
   return (
     <ul class="key overlaid">
-      {overlays.value.map(({ name, style }) => (
+      {usualBand.value.length > 0 && (
+        <li>
+          <span class="key-usual" aria-hidden="true" /> {t.also.usualKey}
+        </li>
+      )}
+      {lines.value.map(({ name, style }) => (
         <li key={name}>
           <svg width="22" height="8" aria-hidden="true">
             <line
