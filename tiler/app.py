@@ -23,7 +23,7 @@ from titiler.pgstac.extensions import searchInfoExtension
 from titiler.pgstac.factory import MosaicTilerFactory, add_search_list_route, add_search_register_route
 
 from stac.settings import Settings
-from tiler import health
+from tiler import health, places
 from tiler.dependencies import MosaicParams, collection_path, item_path, object_path
 from tiler.edr import EdrExtension
 from tiler.errors import add_error_handlers
@@ -61,6 +61,7 @@ def create_app(settings: Settings | None = None, tiler: TilerSettings | None = N
     for factory in (TMSFactory(), AlgorithmFactory(), ColorMapFactory()):
         app.include_router(factory.router)
     app.include_router(health.router)
+    app.include_router(places.router)
     _add_landing(app)
     if (_STATIC / "index.html").is_file():
         app.mount("/app", StaticFiles(directory=_STATIC, html=True), name="app")

@@ -9,6 +9,8 @@ export default defineConfig({
     target: "es2023",
     // The basemap must stay a file of its own, fetched after the shell.
     assetsInlineLimit: 0,
+    // Tells the size test which files make the shell.
+    manifest: "files.json",
     modulePreload: { polyfill: false },
   },
   server: {

@@ -1,6 +1,18 @@
-/** Every word the page shows, in English. Other languages provide the same keys with the same parameters. */
+/**
+ * Every word the page shows, in English. Other languages provide the same keys with the same parameters.
+ *
+ * Digits are Latin in all of them, and names of columns in files are never translated.
+ */
 export const en = {
-  locale: "en-GB",
+  /** Of the language, for `lang` and for hyphenation. */
+  lang: "en",
+  /** Whose marks numbers have. */
+  numbers: "en-GB",
+  months: ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"],
+  date: (day: number, month: string, year: number) => `${day} ${month} ${year}`,
+  compass: { north: "N", south: "S", east: "E", west: "W" },
+  language: "Language",
+
   name: "Sen2Extract",
   tagline: "Vegetation and water through time, from Sentinel‑2",
 
@@ -23,6 +35,27 @@ export const en = {
     invalid: "This is no area. Give one polygon as GeoJSON or WKT, or three corners or more, one per line.",
     title: (hectares: string) => `Area of ${hectares} ha`,
     downloading: "Preparing…",
+  },
+  upload: {
+    button: "Upload sites",
+    reading: "Reading the file…",
+    problem: "This file cannot be used",
+    drop: "Drop your file of sites",
+    kinds: "Zipped shapefile, GeoPackage, KML, GPX, GeoJSON, or CSV with longitude and latitude",
+  },
+  sites: {
+    heading: (count: number) => (count === 1 ? "One site" : `${count} sites`),
+    drop: "Remove",
+    progress: (done: number, all: number) => `${done} of ${all} sites read`,
+    read: (format: string, layer: string, crs: string) => `Read from ${layer} (${format}, ${crs}).`,
+    repaired: (count: number) => (count === 1 ? "One outline repaired." : `${count} outlines repaired.`),
+    leftOut: (count: number) => (count === 1 ? "One feature left out." : `${count} features left out.`),
+    overlay: "Compare",
+    lay: (name: string) => `Lay ${name} over the curve`,
+    name: "Site",
+    last: "Last",
+    outside: "no images",
+    hint: (most: number) => `Tick up to ${most} sites to lay them over the curve; a name shows its own.`,
   },
   valid: {
     label: "Valid pixels, at least",
@@ -95,7 +128,21 @@ export const en = {
     copyLink: "Copy link",
     table: "Table",
   },
+  step: {
+    label: "Values by",
+    each: "image",
+    names: { isoweek: "week", epiweek: "epi week", dekad: "ten days", P1M: "month", P1Y: "year" },
+    period: "Period",
+    counted: (clear: number, images: number) => `${clear} clear of ${images}`,
+  },
+  also: {
+    ghost: "Year before",
+    usual: "Usual for the season",
+    usualKey: "usual: 8 of 10 values of this season",
+  },
   period: {
+    from: "Start of the period shown",
+    to: "End of the period shown",
     label: "Period shown",
     years: (count: number) => (count === 1 ? "1 year" : `${count} years`),
     all: "All",

@@ -11,9 +11,10 @@ import Fill from "ol/style/Fill";
 import Stroke from "ol/style/Stroke";
 import Style from "ol/style/Style";
 import Text from "ol/style/Text";
-import type { Scene } from "../api";
+import type { Scene } from "../catalogue";
 import type { Place } from "../coordinates";
 import { formatDate } from "../format";
+import { FONTS } from "../i18n";
 import { type HeldTile, heldTiles, place } from "../state";
 import { colour } from "../theme";
 
@@ -90,7 +91,7 @@ export function paintCoverage(): void {
   const fill = new Fill({ color: colour("--map-held") });
   const text = new Fill({ color: colour("--accent") });
   const halo = new Stroke({ color: colour("--surface"), width: 4 });
-  const font = "600 12px system-ui, sans-serif";
+  const font = `600 12px ${FONTS}`;
   const [far, edge] = [new Style({ stroke, fill }), new Style({ stroke })];
   coverageLayer.setStyle((feature, resolution) => {
     const close = resolution < 156543 / 2 ** IMAGERY_ZOOM;

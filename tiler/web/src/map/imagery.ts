@@ -3,17 +3,12 @@ import { effect } from "@preact/signals";
 import TileLayer from "ol/layer/Tile";
 import { transformExtent } from "ol/proj";
 import XYZ from "ol/source/XYZ";
-import {
-  colourTiles,
-  INDEX_COLLECTION,
-  indexTiles,
-  newestTiles,
-  type Scene,
-  SURFACE_COLLECTION,
-} from "../api";
+import { INDEX_COLLECTION, SURFACE_COLLECTION } from "../api";
+import type { Scene } from "../catalogue";
 import { formatYears } from "../format";
 import { t } from "../i18n";
 import { heldTiles, index, layer, place, scenes, selected, series } from "../state";
+import { colourTiles, indexTiles, newestTiles } from "../tiles";
 import { coverageExtent, IMAGERY_ZOOM } from "./coverage";
 
 /** True colour of whatever is newest and clear, until an acquisition is chosen. */
@@ -28,7 +23,12 @@ export const pending = (): boolean =>
 const DEEPEST = 15;
 
 function xyz(url: string, years: string): XYZ {
-  return new XYZ({ url, maxZoom: DEEPEST, attributions: t.attribution.sentinel(years), transition: 150 });
+  return new XYZ({
+    url,
+    maxZoom: DEEPEST,
+    attributions: () => t.attribution.sentinel(years),
+    transition: 150,
+  });
 }
 
 /** The chosen acquisition's item in a collection, when the archive has it. */
@@ -63,7 +63,7 @@ export function followImagery(): void {
     if (!source) chosenLayer.setSource(xyz(chosen.url, years));
     else if (source.getUrls()?.[0] !== chosen.url) {
       source.setUrl(chosen.url);
-      source.setAttributions(t.attribution.sentinel(years));
+      source.setAttributions(() => t.attribution.sentinel(years));
     }
   });
 }

@@ -1,19 +1,11 @@
-import {
-  areaBody,
-  areaUrl,
-  colourTiles,
-  indexTiles,
-  itemUrl,
-  type Sample,
-  SURFACE_COLLECTION,
-  seriesUrl,
-  TOP_COLLECTION,
-} from "../api";
-import type { Area } from "../area";
+import { SURFACE_COLLECTION, TOP_COLLECTION } from "../api";
+import { itemUrl } from "../catalogue";
 import { formatDate, formatTime } from "../format";
 import { t } from "../i18n";
 import { hasColour, sceneIn } from "../map/imagery";
-import { area, index, layer, place, scenes, selected, step } from "../state";
+import { bodyOf, GEOJSON, type Sample, seriesUrl, type Where } from "../series";
+import { allOfIt, index, layer, scenes, selected, step } from "../state";
+import { colourTiles, indexTiles } from "../tiles";
 import { CopyField } from "./copy";
 import { reading } from "./curve";
 
@@ -90,12 +82,13 @@ function Products() {
   );
 }
 
-function curl(shown: Area): string {
-  return `curl -H 'content-type: application/geo+json' -d '${areaBody(shown)}' '${areaUrl(index.value, "csv")}'`;
+function curl(asked: Where): string {
+  return `curl -H 'content-type: ${GEOJSON}' -d '${bodyOf(asked)}' '${seriesUrl(asked, index.value, "csv")}'`;
 }
 
 function Elsewhere({ sample }: { readonly sample: Sample }) {
-  if (!place.value) return null;
+  const asked = allOfIt.value;
+  if (!asked) return null;
   const tiles =
     layer.value === "index" || !hasColour()
       ? indexTiles(sample.itemId, index.value)
@@ -104,10 +97,10 @@ function Elsewhere({ sample }: { readonly sample: Sample }) {
     <details>
       <summary>{t.image.details}</summary>
       <CopyField label={t.image.tileUrl} text={tiles} />
-      {area.value ? (
-        <CopyField label={t.image.curl} text={curl(area.value)} />
+      {asked.kind === "place" ? (
+        <CopyField label={t.image.apiUrl} text={seriesUrl(asked, index.value, "json")} />
       ) : (
-        <CopyField label={t.image.apiUrl} text={seriesUrl(place.value, index.value, "json")} />
+        <CopyField label={t.image.curl} text={curl(asked)} />
       )}
     </details>
   );

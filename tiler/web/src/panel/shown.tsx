@@ -1,4 +1,4 @@
-import { formatDate } from "../format";
+import { formatDate, formatNumber } from "../format";
 import { t } from "../i18n";
 import { INDEX_STYLES } from "../indices";
 import { hasColour } from "../map/imagery";
@@ -52,8 +52,8 @@ function Legend() {
   return (
     <div class="ramp">
       <div style={{ background: ramp }} />
-      <span>{`${rescale[0]}`.replace("-", "−")}</span>
-      <span>{`${rescale[1]}`.replace("-", "−")}</span>
+      <span>{formatNumber(rescale[0], 1)}</span>
+      <span>{formatNumber(rescale[1], 1)}</span>
     </div>
   );
 }

@@ -1,0 +1,26 @@
+/** Addresses of map tiles. */
+import { INDEX_COLLECTION, root, SURFACE_COLLECTION } from "./api";
+import { INDEX_STYLES, type IndexName } from "./indices";
+
+const TILE = "tiles/WebMercatorQuad/{z}/{x}/{y}.png";
+
+// TCI is made for vegetation to stay unsaturated and looks dark on a screen.
+const TRUE_COLOUR = "assets=TCI&color_formula=gamma%20RGB%201.5";
+
+/** XYZ template of an item's true colour. */
+export function colourTiles(itemId: string): string {
+  return `${root}/raster/collections/${SURFACE_COLLECTION}/items/${itemId}/${TILE}?${TRUE_COLOUR}`;
+}
+
+/** XYZ template of an item's index, coloured as the legend shows. */
+export function indexTiles(itemId: string, index: IndexName): string {
+  const { rescale, colormap } = INDEX_STYLES[index];
+  const style = `assets=${index}&rescale=${rescale.join(",")}&colormap_name=${colormap}`;
+  return `${root}/raster/collections/${INDEX_COLLECTION}/items/${itemId}/${TILE}?${style}`;
+}
+
+/** XYZ template of the newest images with little cloud, whatever their date. */
+export function newestTiles(): string {
+  const clear = encodeURIComponent("eo:cloud_cover <= 20");
+  return `${root}/raster/collections/${SURFACE_COLLECTION}/${TILE}?${TRUE_COLOUR}&filter=${clear}&filter-lang=cql2-text&sortby=-datetime`;
+}
