@@ -206,8 +206,13 @@ def _told(cost: Cost, asked: SeriesRequest, plan: Plan) -> dict[str, Any]:
 
 
 def _unindexed(series: Series) -> dict[str, str]:
-    """How many images were read the slow way, because the block index does not hold them."""
-    return {"X-Unindexed-Images": str(series.unindexed)} if series.unindexed else {}
+    """How many images were read the slow way, because the block index does not hold them; how many from packs."""
+    told = {
+        "X-Unindexed-Images": series.unindexed,
+        "X-Packed-Images": series.packed,
+        "X-Unreadable-Packs": series.broken,
+    }
+    return {name: str(count) for name, count in told.items() if count}
 
 
 def _links(request: Request, wanted: Format) -> list[dict[str, str]]:

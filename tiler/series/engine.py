@@ -7,7 +7,6 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from itertools import batched
 from threading import BoundedSemaphore
 from types import TracebackType
 from typing import Self
@@ -17,6 +16,7 @@ from obstore.store import S3Store
 from psycopg_pool import ConnectionPool
 
 from stac.bands import BANDS
+from tiler.series import packs
 from tiler.series.acquisitions import Nearest, Observation, find, nearest
 from tiler.series.errors import SeriesTooLargeError
 from tiler.series.features import Feature, all_of
@@ -30,6 +30,7 @@ _WIDEST = 3.0
 """Degrees: what is wider or higher than three tiles is refused without asking the catalogue."""
 _PIXELS_AT_ONCE = 16_000_000
 _LOCATED_AT_ONCE = 2000
+_NUMBERS_AT_ONCE = 32_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +39,15 @@ class Limits:
 
     feature_pixels: int = 4_000_000
     pixel_reads: int = 400_000_000
+
+
+@dataclass(kw_only=True)
+class Told:
+    """What is told of an answer: keys of images that GDAL had to read, images from packs, keys of broken packs."""
+
+    unindexed: set[str] = field(default_factory=set)
+    packed: int = 0
+    broken: set[str] = field(default_factory=set)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,13 +121,13 @@ class Engine:
     def stream(self, plan: Plan) -> Iterator[Row]:
         """Rows as they are read, the newest acquisition first, those with few valid pixels included."""
         newest = sorted(plan.acquisitions, key=lambda one: max(found.acquired for found in one.bare), reverse=True)
-        for found in self._rows(replace(plan, acquisitions=newest), set()):
+        for found in self._rows(replace(plan, acquisitions=newest), Told()):
             yield from found
 
     def run(self, plan: Plan) -> Series:
         """Read everything of `plan` and sum it up; what cannot be read becomes a row that says so."""
-        unindexed: set[str] = set()
-        rows = [row for found in self._rows(plan, unindexed) for row in found]
+        told = Told()
+        rows = [row for found in self._rows(plan, told) for row in found]
         kept = [row for row in rows if row.is_enough(plan.request.min_valid)]
         return Series(
             request=plan.request,
@@ -126,23 +136,31 @@ class Engine:
             acquisitions=len(plan.acquisitions),
             dropped=len(rows) - len(kept),
             nearest=plan.nearest,
-            unindexed=len(unindexed),
+            unindexed=len(told.unindexed),
+            packed=told.packed,
+            broken=len(told.broken),
         )
 
     def explain(self, plan: Plan) -> Cost:
         """What reading `plan` would cost; only the block index is asked."""
-        return total(unit for batch in self._located(Sampler(request=plan.request), plan) for unit in batch)
+        cost = Cost()
+        for batch in self._batches(Sampler(request=plan.request), plan):
+            with self.pool.connection() as connection:
+                readings = packs.plan(connection, batch)
+                locate(connection, batch)
+            cost = packs.with_packs(total(batch, cost), readings)
+        return cost
 
-    def _rows(self, plan: Plan, unindexed: set[str]) -> Iterator[list[Row]]:
+    def _rows(self, plan: Plan, told: Told) -> Iterator[list[Row]]:
         """Rows unit by unit; of large ones, only so many at once that memory stays bounded."""
         sampler = Sampler(request=plan.request)
-        for batch in self._located(sampler, plan):
+        for batch in self._located(sampler, plan, told):
             largest = max(unit.pixels for unit in batch)
             ahead = max(1, min(2 * self.requests, _PIXELS_AT_ONCE // max(1, largest)))
             pending: deque[Future[list[Row]]] = deque()
             try:
                 for unit in batch:
-                    pending.append(self._begin(sampler, unit, unindexed, many=ahead > self.requests <= len(batch)))
+                    pending.append(self._begin(sampler, unit, told.unindexed, many=ahead > self.requests <= len(batch)))
                     if len(pending) == ahead:
                         yield pending.popleft().result()
                 while pending:
@@ -151,11 +169,29 @@ class Engine:
                 for future in pending:
                     future.cancel()
 
-    def _located(self, sampler: Sampler, plan: Plan) -> Iterator[Sequence[Unit]]:
-        """The units of `plan`, with the places of their blocks, some at a time."""
-        for batch in batched(units(sampler, plan.acquisitions), _LOCATED_AT_ONCE):
+    def _located(self, sampler: Sampler, plan: Plan, told: Told) -> Iterator[Sequence[Unit]]:
+        """The units of `plan`, with what packs hold for them and the places of the other blocks, some at a time."""
+        for batch in self._batches(sampler, plan):
+            with self.pool.connection() as connection:
+                readings = packs.plan(connection, batch)
+            told.broken |= packs.read(self.store, readings, self._fetchers)
+            told.packed += sum(not want.left for unit in batch for want in unit.wants.values())
             with self.pool.connection() as connection:
                 locate(connection, batch)
+            yield batch
+
+    def _batches(self, sampler: Sampler, plan: Plan) -> Iterator[Sequence[Unit]]:
+        """Units, so many that what packs hold for all of them can be kept in memory."""
+        batch: list[Unit] = []
+        numbers = 0
+        for unit in units(sampler, plan.acquisitions):
+            more = unit.pixels * len(unit.wants)
+            if batch and (len(batch) == _LOCATED_AT_ONCE or numbers + more > _NUMBERS_AT_ONCE):
+                yield batch
+                batch, numbers = [], 0
+            batch.append(unit)
+            numbers += more
+        if batch:
             yield batch
 
     def _begin(self, sampler: Sampler, unit: Unit, unindexed: set[str], *, many: bool) -> Future[list[Row]]:

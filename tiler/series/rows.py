@@ -63,7 +63,8 @@ class Row:
 class Series:
     """A whole answer; `attributes` are the features' own, by feature id; `report` says what became of an upload.
 
-    `unindexed` counts the objects that the block index did not hold, read by GDAL at many times the cost.
+    `unindexed` counts the objects that the block index did not hold, read by GDAL at many times the cost; `packed` the
+    images that packs answered for, `broken` the objects of packs that could not be read and had to be done without.
     """
 
     request: SeriesRequest
@@ -73,6 +74,8 @@ class Series:
     dropped: int = 0
     nearest: Nearest | None = None
     unindexed: int = 0
+    packed: int = 0
+    broken: int = 0
     features: Sequence[Feature] = ()
     report: Mapping[str, Any] | None = None
     smoothing: Sequence[Mapping[str, Any]] = ()
