@@ -16,7 +16,7 @@ from stac.masks import Profile, cloud_probability
 from stac.resample import double
 from tiler.series.acquisitions import MASK, Observation
 from tiler.series.coverage import Coverage
-from tiler.series.errors import UnreadableError
+from tiler.series.errors import SilentStoreError, UnreadableError
 from tiler.series.grid import Grid, Image, Window
 from tiler.series.statistics import Pixels
 
@@ -61,9 +61,9 @@ def read_window(image: Image, window: Window) -> NDArray[Any]:
                 raise UnreadableError(f"{image.key} is not of the size that the catalogue says: reconcile the archive")
             stored: NDArray[Any] = source.read(1, window=area)
     except RasterioError as error:
-        missing = any(sign in str(error) for sign in ("does not exist", "No such file", "404"))
-        what = "is not in the object store" if missing else "could not be read from the object store"
-        raise UnreadableError(f"{image.key} {what}") from error
+        if any(sign in str(error) for sign in ("does not exist", "No such file", "404")):
+            raise UnreadableError(f"{image.key} is not in the object store") from error
+        raise SilentStoreError(f"{image.key} could not be read from the object store") from error
     return stored
 
 
