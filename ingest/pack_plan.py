@@ -72,16 +72,13 @@ def superfluous(existing: Sequence[Pack], wanted: Sequence[Pack], current: set[s
     return [pack for pack in existing if pack.id not in ids and not (set(pack.keys) & current) - answered]
 
 
-def document(pack: Pack, group: Sequence[Source]) -> bytes:
+def document(pack: Pack) -> bytes:
     """What a pack holds, in JSON: lies beside its parts, so that the table can be made again from the bucket."""
     described = {
         "series": pack.series,
         "part": pack.part,
         **{name: value for name, value in asdict(pack.image).items() if name not in ("key", "bands")},
-        "images": [
-            {"key": one.image.key, "item": one.item_id, "datetime": f"{one.acquired:%Y-%m-%dT%H:%M:%SZ}"}
-            for one in group
-        ],
+        "images": list(pack.keys),
     }
     return json.dumps(described, indent=1).encode()
 
@@ -90,7 +87,7 @@ def of_document(prefix: str, content: bytes) -> Pack:
     """The pack that a document describes; raises `IngestError` for what is no such document."""
     try:
         told = json.loads(content)
-        keys = tuple(str(image["key"]) for image in told.pop("images"))
+        keys = tuple(str(key) for key in told.pop("images"))
         series, part = str(told.pop("series")), int(told.pop("part"))
         image = IndexedImage(key=prefix, bands=len(keys), **told)
     except (ValueError, KeyError, TypeError, AttributeError) as error:

@@ -13,11 +13,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from ingest import cog, pack_pixels
+from ingest import cog, pack_care, pack_pixels
 from ingest.errors import IngestError
 from ingest.pack_plan import Layout, Source, chosen, document, pack_of, superfluous
 from ingest.store import Store
 from stac import packs
+from stac.assets import MASK
+from stac.bands import BANDS
 from stac.blocks import IndexedImage
 from stac.collections import INDICES, L2A
 from stac.database import Connection, connect, transaction
@@ -66,6 +68,15 @@ class Packed:
         return asdict(self)
 
 
+def assets_of(text: str) -> tuple[str, ...]:
+    """Asset names from a list with commas; raises `IngestError` for one that no table holds."""
+    names = tuple(dict.fromkeys(name.strip().upper() for name in text.split(",") if name.strip()))
+    known = [*INDEX_TABLE, MASK, *BANDS]
+    if unknown := [name for name in names if name not in known]:
+        raise IngestError(f"{', '.join(unknown)} cannot be packed: choose from {', '.join(known)}")
+    return names
+
+
 def series_held(settings: Settings, assets: Sequence[str], tile: str | None = None) -> list[str]:
     """The series of `assets` that the archive holds, of one tile (`48PWU`) if given, sorted."""
     found: set[str] = set()
@@ -81,6 +92,7 @@ def pack_series(
     series: str,
     *,
     partial: bool = False,
+    check: bool = False,
     dry_run: bool = False,
     layout: Layout | None = None,
     progress: Progress | None = None,
@@ -88,13 +100,16 @@ def pack_series(
     """Pack the images of a series that are in use and in no pack yet, in the order of time.
 
     What is less than a full pack waits for more, unless `partial`. Packs of which an image has been replaced are made
-    anew. What stands in the way of this series is told in what is returned.
+    anew; with `check` those that are damaged too, for which all are read. What stands in the way of this series is told
+    in what is returned.
     """
     work = _Work(settings=settings, series=series, layout=layout or Layout(), partial=partial)
     try:
         with _claimed(settings, series) as free:
             if not free:
                 return Packed(series=series, state="unchanged", reason="another worker is at it")
+            if check:
+                work.check()
             return work.plan() if dry_run else work.run(progress or (lambda _done, _all: None))
     except (IngestError, StacError) as error:
         return Packed(series=series, state="failed", reason=str(error))
@@ -108,6 +123,13 @@ class _Work:
     series: str
     layout: Layout
     partial: bool
+
+    def check(self) -> None:
+        """Give up the parts that are damaged."""
+        store = Store.connect(self.settings)
+        for key in pack_care.corrupt(self.settings, store, self.series):
+            log.warning("%s is damaged: it is made anew", key)
+            pack_care.give_up(self.settings, store, [key])
 
     def plan(self) -> Packed:
         """What there is to do; nothing is done."""
@@ -152,7 +174,7 @@ class _Work:
             with connect(self.settings) as connection:
                 missing = sorted(set(pack.parts) - packs.parts_held(connection, pack.id))
             if missing:
-                store.put_document(pack_document_key(pack.id), document(pack, group), "application/json")
+                store.put_document(pack_document_key(pack.id), document(pack), "application/json")
                 with transaction(self.settings, None, f"{pack.id}: cannot be entered") as tx:
                     packs.add(tx, pack)
             todo += [(pack, group, row, column) for row, column in missing]
@@ -191,7 +213,7 @@ def _source(key: str, item_id: str, acquired: datetime, *stored: Any) -> Source:
 
 
 def _collection_of(asset: str) -> str:
-    return INDICES if asset == "MASK" or asset in INDEX_TABLE else L2A
+    return INDICES if asset == MASK or asset in INDEX_TABLE else L2A
 
 
 def _tile_of(series: str) -> str:
