@@ -18,9 +18,7 @@ def pack(
         typer.Option(help="Images to pack, such as NDVI,MASK or B04. Default: INGEST_PACK_ASSETS, or NDVI,MASK."),
     ] = None,
     *,
-    partial: Annotated[
-        bool, typer.Option("--partial", help="Pack the last dates too, less than a full pack of 64.")
-    ] = False,
+    partial: Annotated[bool, typer.Option("--partial", help="Pack the last dates too, however few.")] = False,
     check: Annotated[
         bool, typer.Option("--check", help="First read all packs, and make anew what is damaged.")
     ] = False,

@@ -6,7 +6,7 @@ made again: interrupted anywhere, the same call goes on. What a new pack makes s
 
 import logging
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
@@ -95,15 +95,17 @@ def pack_series(
     check: bool = False,
     dry_run: bool = False,
     layout: Layout | None = None,
+    parts: Collection[tuple[int, int]] | None = None,
     progress: Progress | None = None,
 ) -> Packed:
     """Pack the images of a series that are in use and in no pack yet, in the order of time.
 
-    What is less than a full pack waits for more, unless `partial`. Packs of which an image has been replaced are made
+    What is less than a full pack is packed by sixteens, or to the last image if `partial`. With `parts` (row, column)
+    only these are made, and no old pack is taken out. Packs of which an image has been replaced are made
     anew; with `check` those that are damaged too, for which all are read. What stands in the way of this series is told
     in what is returned.
     """
-    work = _Work(settings=settings, series=series, layout=layout or Layout(), partial=partial)
+    work = _Work(settings=settings, series=series, layout=layout or Layout(), partial=partial, parts=parts)
     try:
         with _claimed(settings, series) as free:
             if not free:
@@ -123,6 +125,7 @@ class _Work:
     series: str
     layout: Layout
     partial: bool
+    parts: Collection[tuple[int, int]] | None
 
     def check(self) -> None:
         """Give up the parts that are damaged."""
@@ -135,7 +138,7 @@ class _Work:
         """What there is to do; nothing is done."""
         sources, _, groups, wanted = self._survey()
         with connect(self.settings) as connection:
-            todo = sum(len(set(pack.parts) - packs.parts_held(connection, pack.id)) for pack in wanted)
+            todo = sum(len(self._missing(connection, pack)) for pack in wanted)
         return replace(self._told(sources, groups, wanted), state="planned", made=todo)
 
     def run(self, progress: Progress) -> Packed:
@@ -143,7 +146,8 @@ class _Work:
         sources, existing, groups, wanted = self._survey()
         store = Store.connect(self.settings)
         made = self._build(store, list(zip(wanted, groups, strict=True)), progress)
-        old = superfluous(existing, wanted, {source.image.key for source in sources})
+        current = {source.image.key for source in sources}
+        old = superfluous(existing, wanted, current) if self.parts is None else []
         with transaction(self.settings, None, f"{self.series}: old packs cannot be taken out") as tx:
             gone = packs.remove(tx, [pack.id for pack in old])
         store.remove(gone)
@@ -172,7 +176,7 @@ class _Work:
         todo = []
         for pack, group in found:
             with connect(self.settings) as connection:
-                missing = sorted(set(pack.parts) - packs.parts_held(connection, pack.id))
+                missing = self._missing(connection, pack)
             if missing:
                 store.put_document(pack_document_key(pack.id), document(pack), "application/json")
                 with transaction(self.settings, None, f"{pack.id}: cannot be entered") as tx:
@@ -185,6 +189,10 @@ class _Work:
                 made.append(self._make(store, pack, group, (row, column), Path(folder)))
                 progress(len(made), len(todo))
         return made
+
+    def _missing(self, connection: Connection, pack: Pack) -> list[tuple[int, int]]:
+        wanted = set(pack.parts) if self.parts is None else set(pack.parts) & set(self.parts)
+        return sorted(wanted - packs.parts_held(connection, pack.id))
 
     def _make(self, store: Store, pack: Pack, group: Sequence[Source], place: tuple[int, int], folder: Path) -> int:
         grid = pack_pixels.part_grid(pack, *place)

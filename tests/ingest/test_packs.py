@@ -364,6 +364,23 @@ def test_images_of_different_grids_or_numbers_are_not_mixed():
     assert chosen(mixed[:6], [], LAYOUT) == []
 
 
+def test_what_does_not_fill_a_pack_is_packed_by_steps():
+    many = [source(day) for day in range(25)]
+    layout = Layout(slots=16, step=4)
+    groups = chosen(many, [], layout)
+
+    assert [len(group) for group in groups] == [16, 8]
+    assert [one for group in groups for one in group] == many[:24]
+    made = [pack_of(NDVI, group, layout) for group in groups]
+    assert chosen(many[:24], made, layout) == groups
+    assert [len(group) for group in chosen([*many, source(25), source(26)], made, layout)] == [16, 8]
+    grown = chosen([*many, *(source(day) for day in range(25, 28))], made, layout)
+    assert [len(group) for group in grown] == [16, 12]
+    assert superfluous(made, [pack_of(NDVI, group, layout) for group in grown], set()) == [made[1]]
+    assert [len(group) for group in chosen(many, [], layout, partial=True)] == [16, 9]
+    assert [len(group) for group in chosen(many[:17], [], layout, partial=True)] == [16]
+
+
 def test_a_pack_that_answers_for_an_image_in_use_stays():
     group = [source(day) for day in range(4)]
     old, rest = pack_of(NDVI, group, LAYOUT), {one.image.key for one in group[1:]}
