@@ -1,7 +1,7 @@
 """One place over 500 dates, NDVI without clouds, objects cold: ours against rio-tiler and rasterio with 16 threads.
 
-`ours` reads packs (see `sen2extract pack`); `ours_cogs` the very objects that the peers read, before any is packed. Both
-include the catalogue's search, the block index and the writing of a CSV; the peers are given the addresses of the
+`ours` reads packs (see `sen2extract pack`); `ours_cogs` the very objects that the peers read, before any is packed.
+Both include the catalogue's search, the block index and the writing of a CSV; the peers are given the addresses of the
 objects. What packing costs is told per date: of the part of the tile that holds the place, which alone is packed here.
 
 All read the same pixels, NDVI and MASK; their values are compared. Each reader is a new process that knows nothing of
