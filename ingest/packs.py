@@ -39,12 +39,11 @@ type Progress = Callable[[int, int], None]
 """Called with the number of parts done, and of all parts to do."""
 
 _SOURCES = """
-SELECT b.key, b.item_id, i.datetime, b.epsg, b.origin_left, b.origin_top, b.pixel_size, b.height, b.width, b.data_type,
+SELECT b.key, b.item_id, o.acquired, b.epsg, b.origin_left, b.origin_top, b.pixel_size, b.height, b.width, b.data_type,
   b.codec, b.predictor, b.nodata
-FROM sen2extract.blocks AS b JOIN pgstac.items AS i ON i.collection = b.collection AND i.id = b.item_id
-WHERE b.collection = %(collection)s AND b.asset = %(asset)s AND starts_with(b.key, %(prefix)s)
-AND (i.content->'properties'->'deprecated') IS DISTINCT FROM 'true'::jsonb
-ORDER BY i.datetime, b.key
+FROM sen2extract.blocks AS b JOIN sen2extract.observations AS o USING (collection, item_id)
+WHERE b.collection = %(collection)s AND b.asset = %(asset)s AND starts_with(b.key, %(prefix)s) AND NOT o.deprecated
+ORDER BY o.acquired, b.key
 """
 _KEYS = "SELECT key FROM sen2extract.blocks WHERE collection = %s AND asset = %s"
 

@@ -10,7 +10,7 @@ from ingest import block_index, ledger, pack_care
 from ingest.outcome import Outcome
 from ingest.pipeline import derive_product
 from ingest.store import Store
-from stac import packs
+from stac import observations, packs
 from stac.catalog import underived
 from stac.inventory import object_keys
 from stac.settings import Settings
@@ -49,14 +49,16 @@ class Report:
 
 @dataclass(frozen=True, kw_only=True)
 class Repair:
-    """What was repaired: orphan objects removed, index products made, images indexed anew, ledger entries set right.
+    """What was repaired: orphan objects removed, index products made, images indexed anew, rows set right.
 
-    `unpacked` counts objects of packs that were given up: `sen2extract pack` makes them anew.
+    `observed` counts rows of the table of observations, `entries` those of the ledger, `unpacked` objects of packs that
+    were given up: `sen2extract pack` makes them anew.
     """
 
     removed: tuple[str, ...]
     derived: tuple[Outcome, ...]
     indexed: tuple[str, ...]
+    observed: int
     entries: int
     unpacked: int = 0
 
@@ -93,6 +95,7 @@ def fix(settings: Settings, *, older_than: timedelta = SAFETY) -> Repair:
         removed=tuple(_remove_orphans(settings, older_than)),
         derived=derived,
         indexed=block_index.fill(settings),
+        observed=observations.repair(settings),
         entries=ledger.align(settings),
         unpacked=unpacked,
     )

@@ -13,7 +13,7 @@ from stac import decode
 from stac.blocks import BLOCK, IndexedImage, Run
 from stac.decode import GUARD, Span
 from stac.errors import DamagedBlockError, MisplacedBlockError
-from tiler.series.errors import SeriesError, UnreadableError
+from tiler.series.errors import SeriesError, SilentStoreError, UnreadableError
 from tiler.series.grid import Image, Window
 
 _BEYOND = "416 Range Not Satisfiable"
@@ -92,5 +92,5 @@ def _ranges(store: S3Store, key: str, ranges: Sequence[tuple[int, int]]) -> list
     except BaseError as error:
         if _BEYOND in str(error):
             raise StaleIndexError(f"{key} ends before the block index says: reconcile the archive") from error
-        raise UnreadableError(f"{key} could not be read from the object store") from error
+        raise SilentStoreError(f"{key} could not be read from the object store") from error
     return [memoryview(content) for content in found]

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from threading import BoundedSemaphore
+from threading import BoundedSemaphore, Event
 from types import TracebackType
 from typing import Self
 
@@ -20,8 +20,9 @@ from tiler.series import packs
 from tiler.series.acquisitions import Nearest, Observation, find, nearest
 from tiler.series.errors import SeriesTooLargeError
 from tiler.series.features import Feature, all_of
+from tiler.series.patience import Guarded, Patience
 from tiler.series.request import SeriesRequest
-from tiler.series.rows import Row, Series
+from tiler.series.rows import Row, Series, Told
 from tiler.series.sampling import Acquisition, Sampler, acquisitions_of
 from tiler.series.units import Blocks, Cost, Unit, fetch, locate, total, units
 from tiler.series.version import VERSION
@@ -39,15 +40,6 @@ class Limits:
 
     feature_pixels: int = 4_000_000
     pixel_reads: int = 400_000_000
-
-
-@dataclass(kw_only=True)
-class Told:
-    """What is told of an answer: keys of images that GDAL had to read, images from packs, keys of broken packs."""
-
-    unindexed: set[str] = field(default_factory=set)
-    packed: int = 0
-    broken: set[str] = field(default_factory=set)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +68,7 @@ class Engine:
     """Answers series requests.
 
     `requests` is the most byte ranges in flight, over all requests; `threads` sum up what arrives, and are the most
-    images that GDAL reads at once.
+    images that GDAL reads at once, for `gdal_seconds` of one request at most.
     """
 
     pool: ConnectionPool
@@ -84,6 +76,7 @@ class Engine:
     store: S3Store
     threads: int = 16
     requests: int = 64
+    gdal_seconds: float = 60
     limits: Limits = field(default_factory=Limits)
 
     def __enter__(self) -> Self:
@@ -118,16 +111,20 @@ class Engine:
             nearest=near,
         )
 
-    def stream(self, plan: Plan) -> Iterator[Row]:
-        """Rows as they are read, the newest acquisition first, those with few valid pixels included."""
+    def stream(self, plan: Plan, told: Told, gone: Event | None = None) -> Iterator[Row]:
+        """Rows as they are read, the newest acquisition first, those with few valid pixels included; see `run`."""
         newest = sorted(plan.acquisitions, key=lambda one: max(found.acquired for found in one.bare), reverse=True)
-        for found in self._rows(replace(plan, acquisitions=newest), Told()):
+        for found in self._rows(replace(plan, acquisitions=newest), told, gone):
             yield from found
 
-    def run(self, plan: Plan) -> Series:
-        """Read everything of `plan` and sum it up; what cannot be read becomes a row that says so."""
+    def run(self, plan: Plan, gone: Event | None = None) -> Series:
+        """Read everything of `plan` and sum it up; what cannot be read becomes a row that says so.
+
+        Raises `StoreAwayError` when nothing can be read since the store is away, and `GoneError` soon after `gone` is
+        set.
+        """
         told = Told()
-        rows = [row for found in self._rows(plan, told) for row in found]
+        rows = [row for found in self._rows(plan, told, gone) for row in found]
         kept = [row for row in rows if row.is_enough(plan.request.min_valid)]
         return Series(
             request=plan.request,
@@ -137,6 +134,7 @@ class Engine:
             dropped=len(rows) - len(kept),
             nearest=plan.nearest,
             unindexed=len(told.unindexed),
+            lossy=sum(found.lossy for found in plan.observations),
             packed=told.packed,
             broken=len(told.broken),
         )
@@ -151,16 +149,19 @@ class Engine:
             cost = packs.with_packs(total(batch, cost), readings)
         return cost
 
-    def _rows(self, plan: Plan, told: Told) -> Iterator[list[Row]]:
+    def _rows(self, plan: Plan, told: Told, gone: Event | None) -> Iterator[list[Row]]:
         """Rows unit by unit; of large ones, only so many at once that memory stays bounded."""
         sampler = Sampler(request=plan.request)
+        patience = Patience(gone=gone or Event(), gdal_seconds=self.gdal_seconds)
         for batch in self._located(sampler, plan, told):
             largest = max(unit.pixels for unit in batch)
             ahead = max(1, min(2 * self.requests, _PIXELS_AT_ONCE // max(1, largest)))
             pending: deque[Future[list[Row]]] = deque()
             try:
                 for unit in batch:
-                    pending.append(self._begin(sampler, unit, told.unindexed, many=ahead > self.requests <= len(batch)))
+                    patience.check()
+                    many = ahead > self.requests <= len(batch)
+                    pending.append(self._begin(sampler, unit, told, patience, many=many))
                     if len(pending) == ahead:
                         yield pending.popleft().result()
                 while pending:
@@ -168,6 +169,7 @@ class Engine:
             finally:
                 for future in pending:
                     future.cancel()
+        patience.conclude(self.store)
 
     def _located(self, sampler: Sampler, plan: Plan, told: Told) -> Iterator[Sequence[Unit]]:
         """The units of `plan`, with what packs hold for them and the places of the other blocks, some at a time."""
@@ -178,6 +180,9 @@ class Engine:
             told.packed += sum(not want.left for unit in batch for want in unit.wants.values())
             with self.pool.connection() as connection:
                 locate(connection, batch)
+            told.lacking += sum(
+                bool(want.left) and key not in unit.located for unit in batch for key, want in unit.wants.items()
+            )
             yield batch
 
     def _batches(self, sampler: Sampler, plan: Plan) -> Iterator[Sequence[Unit]]:
@@ -194,10 +199,12 @@ class Engine:
         if batch:
             yield batch
 
-    def _begin(self, sampler: Sampler, unit: Unit, unindexed: set[str], *, many: bool) -> Future[list[Row]]:
+    def _begin(self, sampler: Sampler, unit: Unit, told: Told, patience: Patience, *, many: bool) -> Future[list[Row]]:
         """Among many units each reads its own images, one after the other; of few, all images are read at once."""
-        fetched = {} if many else fetch(self.store, unit, self._fetchers)
-        source = Blocks(store=self.store, unit=unit, fetched=fetched, unindexed=unindexed, gdal=self._gdal)
+        fetched = {} if many else fetch(self.store, unit, Guarded(self._fetchers, patience))
+        source = Blocks(
+            store=self.store, unit=unit, fetched=fetched, unindexed=told.unindexed, gdal=self._gdal, patience=patience
+        )
         return (self._fetchers if many else self._executor).submit(_sample, sampler, unit, source)
 
     def _check_cost(self, acquisitions: Sequence[Acquisition], sizes: Sequence[int], images: int) -> None:

@@ -18,6 +18,7 @@ from tiler.series import blocks
 from tiler.series.blocks import Located, StaleIndexError
 from tiler.series.errors import SeriesError, UnreadableError
 from tiler.series.grid import Image, Window
+from tiler.series.patience import Patience
 from tiler.series.reading import read_window
 from tiler.series.sampling import Acquisition, Sampler
 
@@ -73,10 +74,15 @@ class Blocks:
     fetched: dict[str, Future[Windows]]
     unindexed: set[str]
     gdal: BoundedSemaphore
+    patience: Patience = field(default_factory=Patience)
     _read: dict[str, Windows | SeriesError] = field(default_factory=dict)
 
     def read(self, image: Image, window: Window) -> NDArray[Any]:
-        """Stored numbers of `window` on the image's own grid; raises `UnreadableError` naming the object."""
+        """Stored numbers of `window` on the image's own grid; raises `UnreadableError` naming the object.
+
+        Raises `StoreAwayError` or `GoneError` where there is no use in reading on.
+        """
+        self.patience.check()
         located, want = self.unit.located.get(image.key), self.unit.wants.get(image.key)
         if want is not None and window in want.delivered:
             return want.delivered[window]
@@ -98,8 +104,10 @@ class Blocks:
             future = self.fetched.pop(key, None)
             try:
                 self._read[key] = future.result() if future else _windows(self.store, located, want.left)
+                self.patience.answered()
             except (UnreadableError, StaleIndexError) as error:
                 self._read[key] = error
+                self.patience.failed(self.store, key, error)
         found = self._read[key]
         if isinstance(found, SeriesError):
             raise found
@@ -109,7 +117,14 @@ class Blocks:
         if counted:
             self.unindexed.add(image.key)
         with self.gdal:
-            return read_window(image, window)
+            self.patience.check_gdal(image.key)
+            try:
+                found = read_window(image, window)
+            except UnreadableError as error:
+                self.patience.failed(self.store, image.key, error)
+                raise
+        self.patience.answered()
+        return found
 
 
 @dataclass(frozen=True, kw_only=True)
