@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from ingest.cli_import import import_sen2chain
+from ingest.cli_pack import pack
 from ingest.cli_status import status
 from ingest.errors import IngestError
 from stac.errors import StacError
@@ -36,6 +37,7 @@ app = typer.Typer(
 
 app.command("import-sen2chain")(import_sen2chain)
 app.command("status")(status)
+app.command("pack")(pack)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 Jobs = Annotated[int, typer.Option("--jobs", "-j", min=1, help="Products worked on at a time.")]
@@ -172,7 +174,7 @@ def rebuild(*, as_json: AsJson = False) -> None:
 
     done = work.rebuild(Settings())
     text = f"{done.items} items, {done.indexed} of them indexed anew; {done.entries} entries of the ledger"
-    _say(as_json, asdict(done), text)
+    _say(as_json, asdict(done), f"{text}; {done.packs} packs")
     for key, reason in done.refused:
         typer.echo(f"{key}: {reason}", err=True)
     if done.refused:

@@ -40,6 +40,11 @@ class Settings(BaseSettings):
         default=90, ge=0, description="seconds for which ingestion tries again when store or database is away"
     )
 
+    ingest_pack_assets: str = Field(
+        default="",
+        description="images that the DAG pack_series packs for long series, such as NDVI,MASK; empty: none",
+    )
+
     @model_validator(mode="after")
     def _refuse_known_secrets(self) -> Self:
         secret = self.aws_secret_access_key.get_secret_value()

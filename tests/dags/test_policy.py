@@ -11,7 +11,7 @@ HEAVY = ("rasterio", "numpy", "pystac", "psycopg", "pyproj", "shapely", "minio",
 
 def test_every_dag_file_can_be_imported(bag):
     assert bag.import_errors == {}
-    assert set(bag.dags) == {"ingest_products", "derive_indices", "reconcile_catalogue"}
+    assert set(bag.dags) == {"ingest_products", "derive_indices", "pack_series", "reconcile_catalogue"}
 
 
 def test_every_task_is_tried_again_with_growing_pauses_and_cannot_hang(bag):

@@ -31,6 +31,7 @@ _WIDEST = 3.0
 """Degrees: what is wider or higher than three tiles is refused without asking the catalogue."""
 _PIXELS_AT_ONCE = 16_000_000
 _LOCATED_AT_ONCE = 2000
+_PIXELS_IN_HAND = 10_000
 _NUMBERS_AT_ONCE = 32_000_000
 
 
@@ -200,11 +201,18 @@ class Engine:
             yield batch
 
     def _begin(self, sampler: Sampler, unit: Unit, told: Told, patience: Patience, *, many: bool) -> Future[list[Row]]:
-        """Among many units each reads its own images, one after the other; of few, all images are read at once."""
+        """Among many units each reads its own images, one after the other; of few, all images are read at once.
+
+        A small one that packs have delivered has nothing to wait for: handing it to a thread would cost more.
+        """
         fetched = {} if many else fetch(self.store, unit, Guarded(self._fetchers, patience))
         source = Blocks(
             store=self.store, unit=unit, fetched=fetched, unindexed=told.unindexed, gdal=self._gdal, patience=patience
         )
+        if unit.is_delivered and unit.pixels <= _PIXELS_IN_HAND:
+            done: Future[list[Row]] = Future()
+            done.set_result(_sample(sampler, unit, source))
+            return done
         return (self._fetchers if many else self._executor).submit(_sample, sampler, unit, source)
 
     def _check_cost(self, acquisitions: Sequence[Acquisition], sizes: Sequence[int], images: int) -> None:
