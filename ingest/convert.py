@@ -9,6 +9,7 @@ import rasterio
 
 from ingest import derive, footprint
 from ingest.errors import InvalidProductError
+from ingest.omnicloudmask import CloudModel
 from ingest.prepared import Prepared, Target, describe_file, write_document, write_image
 from ingest.products.base import Product, Raster
 from ingest.schedule import Task, run_tasks
@@ -50,11 +51,14 @@ class _Made:
 type _Task = Task[_Made, Raster]
 
 
-def convert(product: Product, folder: Path, prefixes: Mapping[str, str], step: Step) -> Conversion:
+def convert(
+    product: Product, folder: Path, prefixes: Mapping[str, str], step: Step, model: CloudModel | None = None
+) -> Conversion:
     """Write the COGs of `product` and of its index product below `folder`.
 
     `prefixes` gives the bucket folder of the items: `scene` and `indices`. `step` hears the name of each image, in the
-    calling thread. Raises `InvalidProductError`, and `IngestError` where the disk takes no more.
+    calling thread; `model` adds its clouds to the mask. Raises `InvalidProductError`, and `IngestError` where the disk
+    takes no more.
     """
     target = Target(folder=folder, prefix=prefixes["scene"])
     made: dict[str, _Made] = {}
@@ -64,7 +68,7 @@ def convert(product: Product, folder: Path, prefixes: Mapping[str, str], step: S
         if name in product.images:
             _check_place(name, {other: made[other].grid for other in made if other in product.images}, product)
 
-    tasks = [*_image_tasks(product, target), *_index_tasks(product, target.beside(prefixes["indices"]))]
+    tasks = [*_image_tasks(product, target), *_index_tasks(product, target.beside(prefixes["indices"]), model)]
     with rasterio.Env(GDAL_CACHEMAX=_CACHE):
         run_tasks(tasks, {}, started=step, finished=finished)
     scene = {name: made.pop(name) for name in _order(product.images)}
@@ -80,10 +84,12 @@ def convert(product: Product, folder: Path, prefixes: Mapping[str, str], step: S
     return Conversion(scene=tuple(files), indices=_in_order(made), footprint=outline, warning=warning)
 
 
-def write_indices(product: Product, rasters: Mapping[str, Raster], target: Target, step: Step) -> tuple[Prepared, ...]:
+def write_indices(
+    product: Product, rasters: Mapping[str, Raster], target: Target, step: Step, model: CloudModel | None = None
+) -> tuple[Prepared, ...]:
     """The COGs of the index product, as far as the images at hand allow; nothing for L1C."""
     made: dict[str, _Made] = {}
-    run_tasks(_index_tasks(product, target), rasters, started=step, finished=made.__setitem__)
+    run_tasks(_index_tasks(product, target, model), rasters, started=step, finished=made.__setitem__)
     return _in_order(made)
 
 
@@ -107,7 +113,7 @@ def _image_tasks(product: Product, target: Target) -> Iterator[_Task]:
         yield Task(name=name, run=partial(run, name))
 
 
-def _index_tasks(product: Product, target: Target) -> Iterator[_Task]:
+def _index_tasks(product: Product, target: Target, model: CloudModel | None) -> Iterator[_Task]:
     """Each stored index, and the cloud mask, to its COG; none for L1C."""
     indices = derive.derivable_indices(product.images) if product.scene.name.level == "L2A" else ()
 
@@ -117,14 +123,14 @@ def _index_tasks(product: Product, target: Target) -> Iterator[_Task]:
         return _Made(prepared=prepared, grid=raster.grid), raster
 
     def run_mask(fine: str, rasters: Mapping[str, Raster]) -> tuple[_Made, Raster]:
-        raster, fields = derive.cloud_image(rasters, product.images, rasters[fine].grid)
+        raster, fields = derive.cloud_image(rasters, product.images, rasters[fine].grid, model)
         radiometry = derive.MASK_RADIOMETRY
         prepared = write_image(raster, "MASK", radiometry, target, overviews="mode", fields=fields)
         return _Made(prepared=prepared, grid=raster.grid), raster
 
     for index in indices:
         yield Task(name=index.name, run=partial(run_index, index), needs=frozenset(index.bands))
-    sources = derive.mask_sources(product.images)
+    sources = derive.mask_sources(product.images, model)
     if indices and sources:
         fine = min(reversed(indices[0].bands), key=lambda band: BANDS[band].gsd)
         yield Task(name="MASK", run=partial(run_mask, fine), needs=sources | {fine})

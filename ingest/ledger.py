@@ -11,7 +11,7 @@ publishes the items.
 
 import os
 import socket
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -32,7 +32,7 @@ LEASE = timedelta(hours=1)
 """Longer than the largest product takes on a slow machine."""
 
 _LOCKS = 0x53324C47  # seed of our lock numbers: "S2LG"
-_ENTRY = "id, state, reason, source, fingerprint, inventory"
+_ENTRY = "id, state, reason, source, fingerprint, inventory, items"
 
 # In use, or superseded with all its items: what the catalogue says of the products it holds that nobody is at.
 _SETTLE = """
@@ -113,6 +113,7 @@ class Entry:
     source: str
     fingerprint: str | None
     inventory: str | None
+    items: Sequence[str] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

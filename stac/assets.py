@@ -11,8 +11,8 @@ from typing import Any
 from stac.bands import BANDS, LAYERS, SCENE_CLASSES, Band, Layer, Level, bands_of, by_common_name, layers_of
 from stac.errors import UnknownNameError
 from stac.indices import INDICES, NODATA, SCALE, Index, stored_indices
-from stac.masks import FIELDS, bitfields
 from stac.masks import NODATA as MASK_NODATA
+from stac.masks import USUAL_FIELDS, bitfields
 
 COG = "image/tiff; application=geotiff; profile=cloud-optimized"
 MASK = "MASK"
@@ -140,5 +140,5 @@ def _mask_asset() -> dict[str, Any]:
         "gsd": 10,
         "data_type": "uint16",
         "nodata": MASK_NODATA,
-        "classification:bitfields": bitfields(tuple(FIELDS)),
+        "classification:bitfields": bitfields(USUAL_FIELDS),
     }

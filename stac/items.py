@@ -14,7 +14,7 @@ import pystac
 from stac import extensions
 from stac.assets import COG, MASK, shared_fields
 from stac.collections import INDICES, L2A, collection_href, item_href, scene_collection
-from stac.masks import FIELDS, bitfields
+from stac.masks import USUAL_FIELDS, bitfields
 from stac.scene import Footprint, Scene, StoredAsset
 from stac.settings import Settings
 
@@ -201,7 +201,7 @@ def _short(value: float) -> float:
 def _mask_fields(asset: StoredAsset) -> dict[str, Any]:
     if asset.name != MASK:
         return {}
-    held = asset.mask_fields or tuple(FIELDS)
+    held = asset.mask_fields or USUAL_FIELDS
     return {"classification:bitfields": bitfields(held)}
 
 

@@ -23,13 +23,17 @@ UNKNOWN_PROBABILITY = 127
 
 @dataclass(frozen=True, kw_only=True)
 class Field:
-    """A bit field of `MASK`: its first bit (least significant = 0), its length in bits, and what it is made from."""
+    """A bit field of `MASK`: its first bit (least significant = 0), its length in bits, and what it is made from.
+
+    `tool` names what has to be installed to make it; None where nothing but ourselves.
+    """
 
     name: str
     offset: int
     length: int
     description: str
     sources: tuple[str, ...]
+    tool: str | None = None
 
     def read(self, mask: NDArray[np.uint16]) -> NDArray[np.uint16]:
         """Values of the field in `mask`, same shape."""
@@ -100,8 +104,18 @@ _FIELDS = (
         description="Cloud probability by Sen2Cor in per cent; 127 = unknown",
         sources=("CLDPRB",),
     ),
+    Field(
+        name="ocm",
+        offset=15,
+        length=1,
+        description="Thick or thin cloud or shadow by OmniCloudMask, not grown",
+        sources=("B04", "B03", "B8A"),
+        tool="omnicloudmask",
+    ),
 )
 FIELDS: Mapping[str, Field] = MappingProxyType({field.name: field for field in _FIELDS})
+USUAL_FIELDS = tuple(field.name for field in _FIELDS if field.tool is None)
+"""Fields of every complete product."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,6 +169,7 @@ _PROFILES = (
         field="cloud_probability",
         above=25,
     ),
+    Profile(name="ocm", title="OmniCloudMask", description=FIELDS["ocm"].description, field="ocm"),
 )
 PROFILES: Mapping[str, Profile] = MappingProxyType({profile.name: profile for profile in _PROFILES})
 DEFAULT_PROFILE = "scl"
@@ -170,8 +185,8 @@ def get_profile(name: str) -> Profile:
 
 
 def fields_from(sources: Collection[str]) -> tuple[Field, ...]:
-    """The fields that can be made when the images `sources` are at hand."""
-    return tuple(field for field in FIELDS.values() if set(field.sources) <= set(sources))
+    """The fields that we can make when the images `sources` are at hand, without further tools."""
+    return tuple(field for field in FIELDS.values() if field.tool is None and set(field.sources) <= set(sources))
 
 
 def cloud_probability(mask: NDArray[np.uint16]) -> NDArray[np.float64]:

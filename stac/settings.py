@@ -39,6 +39,9 @@ class Settings(BaseSettings):
     ingest_patience: float = Field(
         default=90, ge=0, description="seconds for which ingestion tries again when store or database is away"
     )
+    ingest_omnicloudmask: bool = Field(
+        default=False, description="whether masks hold OmniCloudMask's clouds; needs the extra of that name"
+    )
 
     ingest_pack_assets: str = Field(
         default="",

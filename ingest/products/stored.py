@@ -52,9 +52,9 @@ class StoredProduct:
 
     @property
     def images(self) -> Mapping[str, Radiometry]:
-        """The images needed for an index product, as far as the item has them."""
+        """The images that an index product may be made from, as far as the item has them."""
         assets = self._item["assets"]
-        return {name: _radiometry(assets[name]) for name in sorted(needed_images() & set(assets))}
+        return {name: _radiometry(assets[name]) for name in sorted(needed_images(modelled=True) & set(assets))}
 
     @property
     def documents(self) -> Sequence[Document]:

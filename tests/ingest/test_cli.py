@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from ingest import tasks
 from ingest.sample import ProductSpec, write_product
 from ingest.store import Store
 from stac.settings import Settings
@@ -57,6 +58,20 @@ def test_a_bad_product_does_not_stop_the_others(environment: dict[str, str], pro
     again = run(environment, "ingest", str(products / f"{SPEC.name}.SAFE"))
     assert (again.returncode, again.stdout) == (0, "")
     assert "1 unchanged" in again.stderr
+
+
+def test_of_a_task_that_died_the_ledger_tells_how_far_it_came(
+    environment: dict[str, str], products: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    whole, broken = (str(path) for path in sorted(products.iterdir(), reverse=True))
+    summary = tasks.summarise([[whole, broken], ["never seen"]], [])
+    assert summary["states"] == {"failed": 1, "invalid": 1, "published": 1}
+    assert summary["items"] == [f"sentinel-2-indices/{SPEC.name}", f"sentinel-2-l2a/{SPEC.name}"]
+    reasons = {trouble["product"]: trouble["reason"] for trouble in summary["troubles"]}
+    assert "neither a SAFE folder or zip" in reasons["S2A_MSIL2A_20250105T031121_N0511_R075_T48PWU_20250105T062233"]
+    assert "see the log" in reasons["never seen"]
 
 
 def test_a_dry_run_only_lists(environment: dict[str, str], products: Path) -> None:
