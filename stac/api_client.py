@@ -15,12 +15,14 @@ from starlette.responses import Response
 
 from stac.api_links import STAC_BROWSER, add_collection_links, add_item_links
 from stac.collections import ATTRIBUTION
+from stac.openapi import MEDIA_TYPE_OPENAPI
 from stac.search import (
     SearchError,
     across_antimeridian,
     all_of,
     check_fields,
     check_members,
+    check_numbers,
     check_operators,
     check_parameters,
     check_properties,
@@ -42,6 +44,8 @@ DESCRIPTION = (
     "Sentinel-2 scenes and spectral indices as Cloud-Optimized GeoTIFFs. Superseded products are left out of searches "
     f"unless they are asked for by id or by `deprecated`. {ATTRIBUTION}."
 )
+# The OpenAPI document is of version 3.1.
+_NOT_CONFORMANCE = {"http://www.opengis.net/spec/ogcapi-features-1/1.0/conf/oas30"}
 _MORE_CONFORMANCE = (
     "https://api.stacspec.org/v1.0.0/browseable",
     "https://api.stacspec.org/v1.0.0/item-search#sort",
@@ -66,12 +70,15 @@ class CatalogueClient(CoreCrudClient):  # type: ignore[misc]
         for row in rows:
             href = f"{base}collections/{quote(row['id'])}"
             page["links"].append({"rel": "child", "href": href, "type": "application/json", "title": row["title"]})
+        for link in page["links"]:
+            if link["rel"] == "service-desc":
+                link["type"] = MEDIA_TYPE_OPENAPI
         page["stac_browser"] = STAC_BROWSER
         return page
 
     def conformance_classes(self) -> list[str]:
         """What the API keeps to; sorting also by the name under which clients know it."""
-        return sorted({*super().conformance_classes(), *_MORE_CONFORMANCE})
+        return sorted({*super().conformance_classes(), *_MORE_CONFORMANCE} - _NOT_CONFORMANCE)
 
     async def all_collections(self, request: Request, **kwargs: Any) -> Any:
         """Collection search; a `query` becomes a filter, an offset below 0 is refused."""
@@ -139,7 +146,7 @@ async def known_parameters(request: Request) -> None:
 
 def json_object(model: type[BaseModel]) -> Callable[[Request], Awaitable[None]]:
     """A check that a body is a JSON object, of names that `model` has; over what is none, the model stumbles."""
-    known = {field.alias or name for name, field in model.model_fields.items()}
+    known = {field.alias or name for name, field in model.model_fields.items()} - {"conf"}  # pgSTAC's settings are ours
 
     async def check(request: Request) -> None:
         try:
@@ -149,13 +156,14 @@ def json_object(model: type[BaseModel]) -> Callable[[Request], Awaitable[None]]:
         if not isinstance(body, dict) or "json" not in request.headers.get("content-type", ""):
             raise SearchError("the body has to be a JSON object, with content type application/json")
         check_parameters(body, known)
+        check_numbers(body.get("bbox"))
 
     return check
 
 
 def settle(search: Any) -> None:
     """Put a search into the form that pgSTAC answers; raises `SearchError`."""
-    search.conf = None  # pgSTAC's settings are ours to choose
+    search.conf = None
     check_text(search.model_dump(mode="python"))
     settle_fields(getattr(search, "fields", None))
     check_token(getattr(search, "token", None))

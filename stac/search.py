@@ -165,6 +165,14 @@ def check_text(value: Any) -> None:
             check_text(part)
 
 
+def check_numbers(bbox: Any) -> None:
+    """Raise `SearchError` for a bounding box of a body that is given and no list of numbers."""
+    if bbox is not None and not (
+        isinstance(bbox, list) and all(isinstance(edge, int | float) and not isinstance(edge, bool) for edge in bbox)
+    ):
+        raise SearchError("bbox has to be a list of numbers: [west, south, east, north]")
+
+
 def across_antimeridian(bbox: Iterable[float] | None) -> dict[str, Any] | None:
     """The two halves of a bounding box whose west lies east of its east, as a MultiPolygon; None for any other.
 
