@@ -6,6 +6,8 @@ from typing import Any
 
 from fastapi import HTTPException, Request
 
+from stac.search import check_filter_text
+
 DEEPEST_ZOOM = 30
 LARGEST_SIDE = 4096
 """Pixels of an image's side."""
@@ -31,6 +33,8 @@ async def sane(request: Request) -> None:
         if any(abs(number) > _FARTHEST for number in _numbers(path, [name])):
             raise HTTPException(400, f"{name} is no coordinate of a place on earth")
     _check_parameters(query.get("algorithm_params"))
+    for name in ("filter", "query"):
+        check_filter_text(query.get(name, ""))
 
 
 def _above(values: Any, name: str, limit: float) -> bool:

@@ -96,3 +96,11 @@ def test_numbers_that_make_no_sense_are_refused(ingested, path: str, status: int
 
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize("text", ["(" * 4000 + "gsd=1" + ")" * 4000, "NOT " * 4000 + "gsd=1"])
+def test_a_filter_of_many_levels_does_not_end_the_process(ingested, text: str):
+    for path in ("tiles/WebMercatorQuad/9/405/238.png?assets=TCI", "timeseries/point/105.4,11.9.csv?index=NDVI"):
+        answer = ingested.client.get(f"/raster/collections/sentinel-2-l2a/{path}&filter={text}")
+        assert answer.status_code == 400, answer.text
+    assert ingested.client.get("/raster/livez").status_code == 200
