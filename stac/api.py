@@ -23,13 +23,16 @@ from stac_fastapi.pgstac.app import instantiate_api
 from stac_fastapi.pgstac.config import Settings as ApiSettings
 from stac_fastapi.pgstac.db import con_init, get_connection
 from stac_fastapi.pgstac.models.extensions import Extensions
+from starlette.middleware import Middleware
 
 from stac.api_aggregation import AggregatePost, AggregationExtension
 from stac.api_client import DESCRIPTION, TITLE, CatalogueClient, Queryables, json_object, known_parameters
 from stac.api_errors import handle_errors
-from stac.api_pages import PlainOptions, add_probes
+from stac.api_middleware import Heads, PlainOptions, SearchLimit
+from stac.api_pages import add_probes
 from stac.api_writer import use_writers
 from stac.database import PGSTAC_PATH
+from stac.openapi import catalogue, told, with_fields
 from stac.settings import Settings, WriterSettings
 from stac.status_routes import router as status_router
 
@@ -72,7 +75,11 @@ def create_app(settings: Settings | None = None, writers: WriterSettings | None 
     handle_errors(app)
     add_probes(app)
     app.include_router(status_router)
+    told(app, catalogue, with_fields)
     app.add_middleware(PlainOptions)
+    app.add_middleware(Heads)
+    # Innermost, so that its refusals too may be read by any page.
+    app.user_middleware.append(Middleware(SearchLimit))
     return app
 
 

@@ -15,6 +15,7 @@ _UNREADABLE = (
 )
 _TOO_SLOW = "the search took too long and was given up: narrow it by collection, datetime or bbox"
 _NOT_READY = "the catalogue's database has not been made ready: run `sen2extract migrate`"
+_LONGEST_DETAIL = 1000
 _CANCELLED = "57014"
 # SQLSTATE classes that speak of the server's state, not of the request: connection, authorization, resources,
 # operator intervention, system.
@@ -22,7 +23,8 @@ _SERVER_STATE = ("08", "28", "3D", "53", "57", "58")
 
 
 def problem(status: int, detail: str, code: str | None = None) -> dict[str, Any]:
-    """A problem document."""
+    """A problem document. What is longer than anyone reads is cut: it repeats what was sent."""
+    detail = detail if len(detail) <= _LONGEST_DETAIL else f"{detail[:_LONGEST_DETAIL]} …"
     title = HTTPStatus(status).phrase
     return {
         "type": "about:blank",

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, cast
 
-from fastapi import FastAPI, Request
+from fastapi import Depends, FastAPI, Request
 from psycopg_pool import ConnectionPool
 from starlette.middleware.cors import CORSMiddleware
 from starlette.staticfiles import StaticFiles
@@ -22,6 +22,7 @@ from titiler.pgstac.dependencies import ttl_cache as search_cache
 from titiler.pgstac.extensions import searchInfoExtension
 from titiler.pgstac.factory import MosaicTilerFactory, add_search_list_route, add_search_register_route
 
+from stac import openapi
 from stac.settings import Settings
 from tiler import health, places
 from tiler.dependencies import MosaicParams, collection_path, item_path, object_path
@@ -32,6 +33,7 @@ from tiler.masking import MaskParams
 from tiler.middleware import CacheHeaders, NoViewers
 from tiler.reader import AssetReader, ItemReader, MosaicBackend, MosaicItemReader
 from tiler.rendering import colormap_params, render_params
+from tiler.sane import sane
 from tiler.series import objects
 from tiler.series.engine import Engine, Limits
 from tiler.settings import TilerSettings
@@ -47,6 +49,7 @@ def create_app(settings: Settings | None = None, tiler: TilerSettings | None = N
     app = FastAPI(
         title="Sen2Extract tiles and time series",
         lifespan=_lifespan,
+        dependencies=[Depends(sane)],
         openapi_url="/api",
         # FastAPI's documentation pages load their scripts from a CDN.
         docs_url=None,
@@ -63,6 +66,7 @@ def create_app(settings: Settings | None = None, tiler: TilerSettings | None = N
     app.include_router(health.router)
     app.include_router(places.router)
     _add_landing(app)
+    openapi.told(app, openapi.tiler)
     if (_STATIC / "index.html").is_file():
         app.mount("/app", StaticFiles(directory=_STATIC, html=True), name="app")
     return app

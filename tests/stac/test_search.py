@@ -11,8 +11,10 @@ from stac.search import (
     SearchError,
     across_antimeridian,
     check_fields,
+    check_filter_text,
     check_members,
     check_properties,
+    check_shape,
     check_text,
     check_token,
     current_only,
@@ -96,6 +98,39 @@ def test_a_box_across_the_antimeridian_becomes_two() -> None:
 def test_a_box_of_no_numbers_is_refused(edge: float) -> None:
     with pytest.raises(SearchError, match="bbox"):
         across_antimeridian((edge, 0, 1, 1))
+
+
+WKT = "S_INTERSECTS(geometry, POLYGON((" + "-60.5 -3.1, " * 500 + "-60.5 -3.1)))"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "eo:cloud_cover < 20 AND NOT (platform = 'sentinel-2a' OR platform = 'sentinel-2b')",
+        WKT,
+        "id = '((((((((((((((((((((((((((((((((((('",
+        "id IN (" + ", ".join(f"'S2A-{number}'" for number in range(1000)) + ")",
+        '{"op":"and","args":[{"op":"=","args":[{"property":"id"},"x"]}]}',
+    ],
+)
+def test_filters_that_people_write_are_not_too_much(text: str) -> None:
+    check_filter_text(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["(" * 21 + "a=1", "[" * 65, "NOT " * 8 + "a=1", "a=1" + "+1" * 41, "a=1" + " -1" * 41]
+)
+def test_filters_that_would_take_the_parser_down_are_refused(text: str) -> None:
+    with pytest.raises(SearchError, match="too many"):
+        check_filter_text(text)
+
+
+def test_json_may_have_as_many_levels_and_operators_as_a_search_needs() -> None:
+    terms = [{"op": "=", "args": [{"property": "gsd"}, value]} for value in range(499)]
+    check_shape({"filter": {"op": "or", "args": terms}})
+    check_shape({"intersects": {"type": "MultiPolygon", "coordinates": [[[[0, 0]]]]}})
+    with pytest.raises(SearchError, match="operators"):
+        check_shape({"filter": {"op": "or", "args": [*terms, *terms]}})
 
 
 def test_what_the_database_cannot_take_is_refused() -> None:
