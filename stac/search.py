@@ -30,6 +30,9 @@ CQL2_OPERATORS = (
 )
 """What pgSTAC makes SQL of."""
 
+CURRENT = "to_text(content->'properties'->'deprecated') IS NULL"
+"""SQL of what `current_only` asks for, as pgSTAC writes it: partial indexes rest on this very text."""
+
 _KNOWN_OPERATORS = frozenset(name.lower() for name in CQL2_OPERATORS) | {"!=", "upper", "lower"}
 _ANTIMERIDIAN = 180.0
 _TOKEN = re.compile(r"(next|prev):([0-9a-fA-F]{2})+:([0-9a-fA-F]{2})+")
