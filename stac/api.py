@@ -31,6 +31,7 @@ from stac.api_aggregation import AggregatePost, AggregationExtension
 from stac.api_client import DESCRIPTION, TITLE, CatalogueClient, Queryables, json_object, known_parameters
 from stac.api_errors import handle_errors
 from stac.api_pages import PlainOptions, add_probes
+from stac.api_transactions import writing_extension
 from stac.api_writer import use_writers
 from stac.database import PGSTAC_PATH
 from stac.settings import Settings, WriterSettings
@@ -62,12 +63,17 @@ def create_app(settings: Settings | None = None, writers: WriterSettings | None 
         cors_methods=(*_READS, *_WRITES) if writers.enabled else _READS,
         cors_headers=("*",),
     )
+    extensions = _extensions(api_settings)
+    if writers.enabled:
+        extensions.extra_map["transaction"] = writing_extension(writers.applied_to(settings), api_settings)
     api = instantiate_api(
         client=CatalogueClient,
-        extensions=_extensions(api_settings),
+        extensions=extensions,
         lifespan=_lifespan(settings),
         settings=api_settings,
     )
+    if writers.enabled:
+        extensions.extra_map["transaction"].client.core = api.client
     _check_parameters(api)
     app: FastAPI = api.app
     app.state.public_url = settings.public_url

@@ -6,6 +6,7 @@ from typing import Any
 MEDIA_TYPE = "application/problem+json"
 
 UNAVAILABLE = "the catalogue's database cannot be reached just now: try again in a few seconds"
+UNFIT = "the catalogue cannot make sense of this document: check geometry, datetime and extent"
 INTERNAL = "an error of ours; it has been logged"
 
 _UNREADABLE = (
