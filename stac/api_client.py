@@ -137,10 +137,11 @@ class CatalogueClient(CoreCrudClient):  # type: ignore[misc]
         return _as_geojson(found["features"][0])
 
     async def _search_base(self, search_request: Any, request: Request) -> Any:
-        settle(search_request)
         fields = getattr(search_request, "fields", None)
         if not (fields and (fields.include or fields.exclude)):
-            return await search(search_request, request)
+            current = settle(search_request, hide=False)
+            return await search(search_request, request, current=current)
+        settle(search_request)
         result = await super()._search_base(search_request, request)
         for item in result["features"]:
             add_item_links(item, request.app.state.public_url)
@@ -188,9 +189,13 @@ def json_object(model: type[BaseModel]) -> Callable[[Request], Awaitable[None]]:
     return check
 
 
-def settle(search: Any) -> None:
-    """Put a search into the form that pgSTAC answers; raises `SearchError`."""
-    search.conf = None
+def settle(search: Any, *, hide: bool = True) -> bool:
+    """Put a search into the form that pgSTAC answers; raises `SearchError`.
+
+    Returns whether superseded items are to be hidden, which the filter does unless `hide` is False: `CURRENT` is left
+    to the caller then, which is cheaper than having pgSTAC make it of CQL2.
+    """
+    search.conf = None  # pgSTAC's settings are ours to choose
     check_text(search.model_dump(mode="python"))
     settle_fields(getattr(search, "fields", None))
     check_token(getattr(search, "token", None))
@@ -202,12 +207,14 @@ def settle(search: Any) -> None:
     check_operators(filter_)
     check_properties(properties(filter_), "query" if search.query else "filter")
     check_properties((sort.field for sort in getattr(search, "sortby", None) or ()), "sortby")
-    if not search.ids:
+    current = not search.ids and current_only(filter_) != filter_
+    if current and hide:
         filter_ = current_only(filter_)
     search.query, search.filter_expr = None, filter_ or None
     if halves := across_antimeridian(search.bbox):
         search.bbox = None
         search.filter_expr = all_of((search.filter_expr, in_halves(halves)))
+    return current
 
 
 def settled_collection_search(asked: Mapping[str, Any]) -> dict[str, Any]:

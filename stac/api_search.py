@@ -16,17 +16,24 @@ from stac_fastapi.types.errors import InvalidQueryParameter
 from stac_fastapi.types.requests import get_base_url
 
 from stac.api_links import Link
+from stac.search import CURRENT
 from stac.served import BaseKey, Item, Renderer, Row
 
 _PLAN = """
 SELECT stac_search_to_where(s) AS matching,
   CASE WHEN s ? 'token' THEN get_token_filter(s->'sortby', t.item, t.prev, false, c) END AS beyond,
-  sort_sqlorderby(s, coalesce(t.prev, false), '{collection,id}', c) AS ordering,
+  CASE WHEN s ? 'sortby' THEN sort_sqlorderby(s, coalesce(t.prev, false), '{collection,id}', c) END AS ordering,
   s ? 'token' AS continued, coalesce(t.prev, false) AS backwards, search_limit(s) AS most
 FROM (SELECT $1::text::jsonb AS s) AS asked, to_text_array(s->'collections') AS c, get_token_record(s->>'token') AS t
 """
-_ROWS = "SELECT id, collection, content::text, ST_AsGeoJSON(geometry, 20) FROM search_rows($1, $2, NULL, $3)"
-_COUNT = "SELECT coalesce(total_count, estimated_count) FROM where_stats($1)"
+# What pgSTAC sorts by unless told otherwise.
+_NEWEST_FIRST = "datetime DESC, collection DESC, id DESC"
+_OLDEST_FIRST = "datetime ASC, collection ASC, id ASC"
+_COUNT_SECONDS = 10
+_ESTIMATE = """
+SELECT estimated_count FROM where_stats($1, false, '{"context": "auto", "context_estimated_count": 0,
+  "context_estimated_cost": 0}')
+"""
 _BASES = """
 SELECT k.collection, k.tag, collection_base_item(k.collection, k.tag)
 FROM unnest($1::text[], $2::int[]) AS k (collection, tag)
@@ -43,12 +50,15 @@ class Page:
     previous: str | None
 
 
-async def search(asked: Any, request: Request) -> dict[str, Any]:
-    """The items that `asked`, a settled search, matches: a page of them, as GeoJSON; items are JSON already."""
+async def search(asked: Any, request: Request, *, current: bool) -> dict[str, Any]:
+    """The items that `asked`, a settled search, matches: a page of them, as GeoJSON; items are JSON already.
+
+    `current`: superseded ones do not match.
+    """
     text = asked.model_dump_json(exclude_none=True, by_alias=True)
     try:
         async with request.app.state.get_connection(request, "r") as connection:
-            page = await find(connection, text)
+            page = await find(connection, text, current=current)
             bases = await _bases(connection, {row.base for row in page.rows})
     except InvalidDatetimeFormatError as error:
         raise InvalidQueryParameter(f"Datetime parameter {asked.datetime} is invalid.") from error
@@ -62,22 +72,41 @@ async def search(asked: Any, request: Request) -> dict[str, Any]:
     }
 
 
-async def find(connection: Connection, asked: str) -> Page:
+async def find(connection: Connection, asked: str, *, current: bool) -> Page:
     """The page that a search, as JSON, asks for."""
     plan = await connection.fetchrow(_PLAN, asked)
-    where = plan["matching"] if plan["beyond"] is None else f"{plan['matching']} AND {plan['beyond']}"
-    found = await connection.fetch(_ROWS, where, plan["ordering"], plan["most"] + 1)
-    matched = await connection.fetchval(_COUNT, plan["matching"])
-    rows = [Row.read(*row) for row in found[: plan["most"]]]
+    where = f"{plan['matching']} AND {CURRENT}" if current else plan["matching"]
+    most, backwards = plan["most"], plan["backwards"]
+    ordering = plan["ordering"] or (_OLDEST_FIRST if backwards else _NEWEST_FIRST)
+    page = where if plan["beyond"] is None else f"{where} AND {plan['beyond']}"
+    # The page first: to write out the JSON of all that match, only to sort them, costs more than all else.
+    found = await connection.fetch(
+        "SELECT id, collection, content::text, ST_AsGeoJSON(geometry, 20) FROM ("  # noqa: S608 - of pgSTAC
+        f"SELECT * FROM items WHERE {page} ORDER BY {ordering} LIMIT {most + 1:d}) AS page"
+    )
+    rows = [Row.read(*row) for row in found[:most]]
     more = len(found) > len(rows)
-    if plan["backwards"]:
+    alone = not more and not plan["continued"]
+    if backwards:
         rows.reverse()
     return Page(
         rows=rows,
-        matched=matched,
-        following=_token(rows[-1]) if rows and (more or plan["backwards"]) else None,
-        previous=_token(rows[0]) if rows and (more if plan["backwards"] else plan["continued"]) else None,
+        matched=len(rows) if alone else await _count(connection, where),
+        following=_token(rows[-1]) if rows and (more or backwards) else None,
+        previous=_token(rows[0]) if rows and (more if backwards else plan["continued"]) else None,
     )
+
+
+async def _count(connection: Connection, where: str) -> int:
+    """How many items match: all counted, or what the database expects, where that takes too long."""
+    try:
+        counted: int = await connection.fetchval(
+            f"SELECT count(*) FROM items WHERE {where}",  # noqa: S608 - of pgSTAC
+            timeout=_COUNT_SECONDS,
+        )
+    except TimeoutError:
+        counted = await connection.fetchval(_ESTIMATE, where)
+    return counted
 
 
 def _token(row: Row) -> str:

@@ -8,6 +8,7 @@ from stac.database import NOT_READY
 MEDIA_TYPE = "application/problem+json"
 
 UNAVAILABLE = "the catalogue's database cannot be reached just now: try again in a few seconds"
+UNFIT = "the catalogue cannot make sense of this document: check geometry, datetime and extent"
 INTERNAL = "an error of ours; it has been logged"
 
 _UNREADABLE = (

@@ -47,6 +47,18 @@ def servers() -> Iterator[Settings]:
 
 
 @contextmanager
+def catalogue() -> Iterator[Settings]:
+    """Settings of a migrated, empty catalogue without a bucket; it is gone afterwards."""
+    folder = Path(tempfile.mkdtemp(prefix="s2e-bench-"))
+    folder.chmod(0o755)
+    with _database(folder / "pg") as dsn:
+        settings = Settings(pg_dsn=dsn)
+        catalog.migrate(settings)
+        yield settings
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
 def _database(folder: Path) -> Iterator[str]:
     folder.mkdir()
     folder.chmod(0o755)

@@ -15,6 +15,7 @@ from stac.api import create_app
 from stac.api_client import CatalogueClient, settle
 from stac.api_links import add_item_links
 from stac.collections import COLLECTION_IDS, INDICES, L2A
+from stac.search import CURRENT, current_only
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -196,3 +197,30 @@ def test_a_collection_made_anew_is_not_mixed_up_with_the_one_before(
         assert document["assets"]["B04"]["title"] == title
         with psycopg.connect(settings.pg_dsn, options="-c search_path=pgstac,public") as connection:
             connection.execute("SELECT delete_collection('again')")
+
+
+@pytest.mark.usefixtures("_published")
+def test_what_is_superseded_is_left_out_by_an_index(settings: Settings) -> None:
+    """pgSTAC's text for it is ours, and the planner takes it for what the partial indexes hold."""
+    with psycopg.connect(settings.pg_dsn, options="-c search_path=pgstac,public -c enable_seqscan=off") as connection:
+        where = connection.execute(
+            "SELECT stac_search_to_where(%s)", (psycopg.types.json.Jsonb({"filter": current_only(None)}),)
+        ).fetchone()
+        assert where == (CURRENT,)
+        for condition in ("true", "geometry && ST_MakeEnvelope(105, 12, 106, 13, 4326)"):
+            plan = connection.execute(
+                f"EXPLAIN (FORMAT json) SELECT count(*) FROM items WHERE {condition} AND {CURRENT}"
+            ).fetchone()
+            assert plan is not None
+            assert "deprecated" not in json.dumps(plan[0])
+            assert "Index Name" in json.dumps(plan[0])
+
+
+def test_a_count_that_takes_too_long_is_an_estimate(ours: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    exact = ours.post("/search", json={"limit": 2}).json()["numberMatched"]
+    monkeypatch.setattr("stac.api_search._COUNT_SECONDS", 0.000001)
+    page = ours.post("/search", json={"limit": 2}).json()
+    assert page["numberReturned"] == 2
+    assert page["numberMatched"] > 0
+    monkeypatch.undo()
+    assert ours.post("/search", json={"limit": 2}).json()["numberMatched"] == exact
