@@ -225,9 +225,11 @@ def _add_landing(app: FastAPI) -> None:
     def landing(request: Request) -> dict[str, Any]:
         """Where to go from here."""
         base = str(request.base_url).rstrip("/")
+        browser: str = app.state.tiler.stac_browser_url
         return {
             "title": app.title,
             "links": [
+                *([{"rel": "stac-browser", "type": "text/html", "href": browser}] if browser else []),
                 {"rel": "self", "type": "application/json", "href": f"{base}/"},
                 {"rel": "service-desc", "type": "application/vnd.oai.openapi+json;version=3.1", "href": f"{base}/api"},
                 {"rel": "status", "type": "application/json", "href": f"{base}/readyz"},

@@ -75,6 +75,8 @@ export const en = {
   },
 
   map: {
+    top: "L1C colour",
+    clouds: "Mark clouds",
     label: "Map. Arrow keys move it, plus and minus zoom, Enter chooses the place in the middle.",
     layers: "What the map shows",
     colour: "True colour",
@@ -159,6 +161,7 @@ export const en = {
     no_mask: "no cloud mask held",
     no_data_asset: "index not held",
     few_valid: "too few valid pixels",
+    excluded: "left out by you",
     no_pixel: "no pixel here",
   } as Readonly<Record<string, string>>,
   columns: { date: "Date", value: "Value", state: "State", image: "Image" },
@@ -178,9 +181,33 @@ export const en = {
     details: "Use this data elsewhere",
     tileUrl: "Map tiles (XYZ: QGIS, Leaflet, …)",
     curl: "This series (curl)",
-    apiUrl: "This series (JSON)",
+    exclude: "Leave it out of the curve",
+    browser: "STAC Browser",
     copy: "Copy",
     copied: "Copied",
+  },
+
+  compare: {
+    label: "Compare with",
+    none: "no other date",
+    swipe: (left: string, right: string) => `Swipe between ${left} (left) and ${right} (right)`,
+  },
+  masked: { cloud: "cloud", cirrus: "thin cloud", shadow: "cloud shadow", saturated: "saturated" },
+  take: {
+    more: "Other formats",
+    formats: {
+      wide: "CSV, a column per index",
+      excel: "CSV for Excel in French (; and decimal comma)",
+      sen2chain: "CSV as Sen2Chain wrote it",
+      parquet: "Parquet",
+      geojson: "GeoJSON",
+      covjson: "CoverageJSON",
+    },
+    picture: "Picture of the chart (PNG)",
+    outlines: "The outlines (GeoJSON)",
+    link: "Link to this view",
+    python: "This series (Python)",
+    r: "This series (R)",
   },
 
   outside: {

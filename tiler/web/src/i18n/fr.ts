@@ -77,6 +77,8 @@ export const fr: Dictionary = {
   },
 
   map: {
+    top: "Couleurs L1C",
+    clouds: "Marquer les nuages",
     label: "Carte. Les flèches la déplacent, plus et moins zooment, Entrée choisit le lieu au centre.",
     layers: "Ce que montre la carte",
     colour: "Couleurs naturelles",
@@ -167,6 +169,7 @@ export const fr: Dictionary = {
     no_mask: "pas de masque de nuages",
     no_data_asset: "indice non disponible",
     few_valid: "trop peu de pixels valides",
+    excluded: "écarté par vous",
     no_pixel: "aucun pixel ici",
   },
   columns: { date: "Date", value: "Valeur", state: "État", image: "Image" },
@@ -186,9 +189,33 @@ export const fr: Dictionary = {
     details: "Utiliser ces données ailleurs",
     tileUrl: "Tuiles de carte (XYZ : QGIS, Leaflet, …)",
     curl: "Cette série (curl)",
-    apiUrl: "Cette série (JSON)",
+    exclude: "L’écarter de la courbe",
+    browser: "STAC Browser",
     copy: "Copier",
     copied: "Copié",
+  },
+
+  compare: {
+    label: "Comparer avec",
+    none: "aucune autre date",
+    swipe: (left, right) => `Glisser entre le ${left} (à gauche) et le ${right} (à droite)`,
+  },
+  masked: { cloud: "nuage", cirrus: "nuage fin", shadow: "ombre de nuage", saturated: "saturé" },
+  take: {
+    more: "Autres formats",
+    formats: {
+      wide: "CSV, une colonne par indice",
+      excel: "CSV pour Excel (; et virgule décimale)",
+      sen2chain: "CSV comme l’écrivait Sen2Chain",
+      parquet: "Parquet",
+      geojson: "GeoJSON",
+      covjson: "CoverageJSON",
+    },
+    picture: "Image du graphique (PNG)",
+    outlines: "Les contours (GeoJSON)",
+    link: "Lien vers cette vue",
+    python: "Cette série (Python)",
+    r: "Cette série (R)",
   },
 
   outside: {

@@ -70,6 +70,8 @@ export const km: Dictionary = {
   },
 
   map: {
+    top: "ពណ៌ L1C",
+    clouds: "សម្គាល់ពពក",
     label: "ផែនទី។ សញ្ញាព្រួញរំកិលផែនទី, បូក និងដក ពង្រីកបង្រួម, Enter ជ្រើសរើសទីកន្លែងនៅកណ្តាល។",
     layers: "អ្វីដែលផែនទីបង្ហាញ",
     colour: "ពណ៌ធម្មជាតិ",
@@ -150,6 +152,7 @@ export const km: Dictionary = {
     no_mask: "គ្មានរបាំងពពក",
     no_data_asset: "គ្មានសន្ទស្សន៍នេះ",
     few_valid: "ភីកសែលត្រឹមត្រូវតិចពេក",
+    excluded: "អ្នកបានដកចេញ",
     no_pixel: "គ្មានភីកសែលនៅទីនេះ",
   },
   columns: { date: "កាលបរិច្ឆេទ", value: "តម្លៃ", state: "ស្ថានភាព", image: "រូបភាព" },
@@ -169,9 +172,33 @@ export const km: Dictionary = {
     details: "ប្រើទិន្នន័យនេះនៅកន្លែងផ្សេង",
     tileUrl: "ក្រឡាផែនទី (XYZ៖ QGIS, Leaflet, …)",
     curl: "ស៊េរីនេះ (curl)",
-    apiUrl: "ស៊េរីនេះ (JSON)",
+    exclude: "ដកចេញពីខ្សែកោង",
+    browser: "STAC Browser",
     copy: "ចម្លង",
     copied: "បានចម្លង",
+  },
+
+  compare: {
+    label: "ប្រៀបធៀបជាមួយ",
+    none: "គ្មានកាលបរិច្ឆេទផ្សេង",
+    swipe: (left, right) => `អូសរវាង ${left} (ឆ្វេង) និង ${right} (ស្តាំ)`,
+  },
+  masked: { cloud: "ពពក", cirrus: "ពពកស្តើង", shadow: "ស្រមោលពពក", saturated: "ឆ្អែត" },
+  take: {
+    more: "ទម្រង់ផ្សេងទៀត",
+    formats: {
+      wide: "CSV មួយជួរឈរក្នុងមួយសន្ទស្សន៍",
+      excel: "CSV សម្រាប់ Excel បារាំង (; និងក្បៀសទសភាគ)",
+      sen2chain: "CSV តាមទម្រង់ Sen2Chain",
+      parquet: "Parquet",
+      geojson: "GeoJSON",
+      covjson: "CoverageJSON",
+    },
+    picture: "រូបភាពក្រាហ្វ (PNG)",
+    outlines: "គែមតំបន់ (GeoJSON)",
+    link: "តំណទៅទិដ្ឋភាពនេះ",
+    python: "ស៊េរីនេះ (Python)",
+    r: "ស៊េរីនេះ (R)",
   },
 
   outside: {

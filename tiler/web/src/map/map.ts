@@ -31,7 +31,7 @@ import { colour, repaint } from "../theme";
 import { areaLayer, followArea, outlineOf, paintArea, siteAt, siteLayer, sitesExtent } from "./area";
 import { basemap, loadBasemap, nameLayer, paintBasemap } from "./basemap";
 import { coverageExtent, coverageLayer, followCoverage, paintCoverage } from "./coverage";
-import { chosenLayer, followImagery, newestLayer } from "./imagery";
+import { chosenLayer, cloudLayer, followImagery, newestLayer, otherLayer } from "./imagery";
 
 /** A field is visible from here on. */
 const PLACE_ZOOM = 13;
@@ -48,14 +48,25 @@ export function createMap(target: HTMLElement): void {
   const map = new OlMap({
     target,
     view,
-    layers: [...basemap, newestLayer, chosenLayer, coverageLayer, nameLayer, siteLayer, areaLayer, pinLayer],
+    layers: [
+      ...basemap,
+      newestLayer,
+      chosenLayer,
+      otherLayer,
+      cloudLayer,
+      coverageLayer,
+      nameLayer,
+      siteLayer,
+      areaLayer,
+      pinLayer,
+    ],
     // A double click would choose twice and zoom away from what it chose.
     interactions: interactions({ doubleClickZoom: false }),
     controls: [new Zoom(), new ScaleLine({ minWidth: 60 }), new Attribution({ collapsible: false })],
   });
   effect(() => nameControls(target));
   followCoverage();
-  followImagery();
+  followImagery(map);
   followPlace(view);
   followArea(map);
   followSites(view);

@@ -30,6 +30,7 @@ import { CurveOptions } from "./options";
 import { PeriodChoice } from "./period";
 import { Sites } from "./sites";
 import { Table } from "./table";
+import { Elsewhere, Formats } from "./take";
 
 /** Everything about the chosen place. */
 export function PlaceView() {
@@ -170,9 +171,18 @@ function Actions({ asTable, onTable }: ActionsProps) {
     <div class="actions">
       <Download />
       <CopyLink />
-      <button type="button" class="button" aria-pressed={asTable} onClick={() => onTable(!asTable)}>
+      <button
+        type="button"
+        class="button"
+        data-key="t"
+        aria-keyshortcuts="t"
+        aria-pressed={asTable}
+        onClick={() => onTable(!asTable)}
+      >
         {t.series.table}
       </button>
+      {!asTable && <Formats />}
+      <Elsewhere />
     </div>
   );
 }

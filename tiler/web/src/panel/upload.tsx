@@ -28,7 +28,14 @@ export function UploadButton() {
   const input = useRef<HTMLInputElement>(null);
   return (
     <>
-      <button type="button" class="button" disabled={busy.value} onClick={() => input.current?.click()}>
+      <button
+        type="button"
+        class="button"
+        data-key="u"
+        aria-keyshortcuts="u"
+        disabled={busy.value}
+        onClick={() => input.current?.click()}
+      >
         {busy.value ? t.upload.reading : t.upload.button}
       </button>
       <input
