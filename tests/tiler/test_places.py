@@ -1,6 +1,5 @@
 """A file of places without its series: no database is needed for it."""
 
-
 import pytest
 from fastapi.testclient import TestClient
 
