@@ -234,7 +234,7 @@ export const en = {
     sentinel: (years: string) => ["Contains modified Copernicus Sentinel data", years].join(" ").trim(),
     base: "Natural Earth",
   },
-  links: { stac: "Catalogue (STAC API)", raster: "Tiles and series API" },
+  links: { stac: "Catalogue (STAC API)", raster: "Tiles and series API", docs: "API documentation" },
   theme: { label: "Light or dark", auto: "As the system", light: "Light", dark: "Dark" },
 };
 

@@ -242,6 +242,10 @@ export const fr: Dictionary = {
     sentinel: (years) => ["Contient des données Copernicus Sentinel modifiées", years].join(" ").trim(),
     base: "Natural Earth",
   },
-  links: { stac: "Catalogue (API STAC)", raster: "API des tuiles et des séries" },
+  links: {
+    stac: "Catalogue (API STAC)",
+    raster: "API des tuiles et des séries",
+    docs: "Documentation des API",
+  },
   theme: { label: "Clair ou sombre", auto: "Comme le système", light: "Clair", dark: "Sombre" },
 };

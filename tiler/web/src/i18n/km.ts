@@ -225,6 +225,6 @@ export const km: Dictionary = {
     sentinel: (years) => ["មានទិន្នន័យ Copernicus Sentinel ដែលបានកែប្រែ", years].join(" ").trim(),
     base: "Natural Earth",
   },
-  links: { stac: "កាតាឡុក (STAC API)", raster: "API ក្រឡា និងស៊េរី" },
+  links: { stac: "កាតាឡុក (STAC API)", raster: "API ក្រឡា និងស៊េរី", docs: "ឯកសារ API" },
   theme: { label: "ភ្លឺ ឬងងឹត", auto: "តាមប្រព័ន្ធ", light: "ភ្លឺ", dark: "ងងឹត" },
 };

@@ -92,6 +92,7 @@ function Foot() {
       <nav>
         <a href={links.stac}>{t.links.stac}</a>
         <a href={links.raster}>{t.links.raster}</a>
+        <a href={`${links.raster}api.html`}>{t.links.docs}</a>
       </nav>
       <label class="theme">
         {t.theme.label}{" "}
