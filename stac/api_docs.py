@@ -21,7 +21,8 @@ def documentation_page(openapi: dict[str, Any], openapi_url: str, assets: str) -
     content = (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         f'<meta name="viewport" content="width=device-width, initial-scale=1"><title>{title}</title>'
-        f'<link rel="icon" href="{folder}/../icon.svg"><style>{_STYLE}</style><link rel="stylesheet" href="{folder}/swagger-ui.css"></head>'
+        f'<link rel="icon" href="{folder}/../icon.svg"><style>{_STYLE}</style>'
+        f'<link rel="stylesheet" href="{folder}/swagger-ui.css"></head>'
         f'<body data-openapi="{html.escape(openapi_url)}" data-assets="{folder}"><nav aria-label="Views">'
         f'<a href="?view=try">Try it (Swagger UI)</a> <a href="?view=read">Read it (Redoc)</a> '
         f'<a href="{html.escape(openapi_url)}">OpenAPI</a></nav>'

@@ -2,6 +2,7 @@ import { render } from "preact";
 import "ol/ol.css";
 import "./styles.css";
 import { followLanguage } from "./i18n";
+import { followJobs } from "./jobs";
 import { followKeys } from "./keys";
 import { followChoices } from "./load";
 import { createMap } from "./map/map";
@@ -28,6 +29,7 @@ async function start(): Promise<void> {
   createMap(map);
   followChoices();
   followKeys();
+  void followJobs();
 }
 
 void start();

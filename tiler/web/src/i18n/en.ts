@@ -187,6 +187,11 @@ export const en = {
     copied: "Copied",
   },
 
+  coverage: {
+    newest: "Newest image",
+    classes: ["10 days or less", "a month or less", "a year or less", "older"],
+    images: (count: number) => (count === 1 ? "1 image" : `${count} images`),
+  },
   compare: {
     label: "Compare with",
     none: "no other date",
@@ -210,7 +215,25 @@ export const en = {
     r: "This series (R)",
   },
 
+  jobs: {
+    heading: "Jobs",
+    offer: "Run as a job",
+    meaning:
+      "The server works it off and keeps the files; this page shows how far it is, also when you come back.",
+    states: {
+      queued: "Waiting",
+      running: "Running",
+      succeeded: "Done",
+      partial: "Done, in part",
+      failed: "Failed",
+      cancelled: "Cancelled",
+    },
+    failed: (failed: number, all: number) => `${failed} of ${all} parts failed.`,
+  },
+
   outside: {
+    request: "Request this area",
+    requested: "Your request has been noted.",
     title: "No Sentinel-2 image is stored for this place",
     nearest: (tile: string, km: string) => `The nearest tile we hold is ${tile}, ${km} km away.`,
     hint: "The outlined areas on the map are those with images.",

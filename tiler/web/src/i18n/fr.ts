@@ -195,6 +195,11 @@ export const fr: Dictionary = {
     copied: "Copié",
   },
 
+  coverage: {
+    newest: "Image la plus récente",
+    classes: ["10 jours ou moins", "un mois ou moins", "un an ou moins", "plus ancienne"],
+    images: (count) => (count === 1 ? "1 image" : `${count} images`),
+  },
   compare: {
     label: "Comparer avec",
     none: "aucune autre date",
@@ -218,7 +223,25 @@ export const fr: Dictionary = {
     r: "Cette série (R)",
   },
 
+  jobs: {
+    heading: "Tâches",
+    offer: "Lancer comme tâche",
+    meaning:
+      "Le serveur s’en charge et garde les fichiers ; cette page montre l’avancement, même à votre retour.",
+    states: {
+      queued: "En attente",
+      running: "En cours",
+      succeeded: "Terminée",
+      partial: "Terminée en partie",
+      failed: "Échouée",
+      cancelled: "Annulée",
+    },
+    failed: (failed, all) => `${failed} parties sur ${all} ont échoué.`,
+  },
+
   outside: {
+    request: "Demander cette zone",
+    requested: "Votre demande a été enregistrée.",
     title: "Aucune image Sentinel-2 n’est stockée pour ce lieu",
     nearest: (tile, km) => `La tuile disponible la plus proche est ${tile}, à ${km} km.`,
     hint: "Les zones encadrées sur la carte sont celles qui ont des images.",

@@ -23,6 +23,7 @@ import Fill from "ol/style/Fill";
 import Stroke from "ol/style/Stroke";
 import Style from "ol/style/Style";
 import View from "ol/View";
+import { loadTileStatus } from "../freshness";
 import { t } from "../i18n";
 import { loadCoverage } from "../load";
 import type { SiteGeometry } from "../sites";
@@ -81,6 +82,7 @@ export function createMap(target: HTMLElement): void {
     paintArea();
   });
   void loadBasemap();
+  void loadTileStatus();
 }
 
 /** OpenLayers names its buttons "+" and "–", with words in the tooltip only, and in one language. */

@@ -1,8 +1,10 @@
 import { useSignal } from "@preact/signals";
 import { ApiError } from "../api";
 import { t } from "../i18n";
+import { startJob } from "../jobs";
 import { fetchFile, type Options, seriesUrl, type Where } from "../series";
 import { allOfIt, index, summing } from "../state";
+import { JobOffer } from "./jobs";
 
 /** The CSV of what is shown, or of all sites. */
 export function Download() {
@@ -41,6 +43,7 @@ function fileName(asked: Where, format: string, { step, profile }: Options): str
 function Posted({ asked, format, options, text, kind }: TakeProps) {
   const busy = useSignal(false);
   const problem = useSignal("");
+  const tooLarge = useSignal(false);
   const onClick = async (): Promise<void> => {
     busy.value = true;
     problem.value = "";
@@ -49,6 +52,7 @@ function Posted({ asked, format, options, text, kind }: TakeProps) {
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       problem.value = error.status === 0 ? t.failure.network : error.message;
+      tooLarge.value = error.status === 413;
     } finally {
       busy.value = false;
     }
@@ -61,6 +65,7 @@ function Posted({ asked, format, options, text, kind }: TakeProps) {
       <span class="problem" role="alert">
         {problem.value}
       </span>
+      {tooLarge.value && <JobOffer start={() => startJob(asked, index.value, summing.value)} />}
     </>
   );
 }

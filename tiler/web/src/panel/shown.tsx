@@ -1,9 +1,23 @@
 import { formatDate, formatNumber } from "../format";
+import { CLASSES } from "../freshness";
 import { t } from "../i18n";
 import { INDEX_STYLES } from "../indices";
+import { IMAGERY_ZOOM } from "../map/coverage";
 import { hasClasses, hasColour, hasTop } from "../map/imagery";
 import type { Sample } from "../series";
-import { clouds, heldTiles, index, type Layer, layer, other, place, scenes, selected, swipe } from "../state";
+import {
+  clouds,
+  heldTiles,
+  index,
+  type Layer,
+  layer,
+  other,
+  place,
+  scenes,
+  selected,
+  swipe,
+  zoom,
+} from "../state";
 import { MASKED } from "../tiles";
 
 /** What the map shows now, on the map itself: the date, the choice of layer, and the legend of colours. */
@@ -25,6 +39,7 @@ export function Shown() {
         <p class="shown-date">{caption(sample?.time, missing)}</p>
         {sample && layer.value === "index" && <Legend />}
         {sample && hasClasses() && <Clouds />}
+        {(zoom.value ?? 0) < IMAGERY_ZOOM && <Fresh />}
       </div>
       {other.value && sample && <Swipe left={other.value} right={sample} />}
     </>
@@ -51,6 +66,22 @@ function Choice({ value, text }: { readonly value: Layer; readonly text: string 
       />
       <span>{text}</span>
     </label>
+  );
+}
+
+/** What the colours of the tiles say, seen from afar. */
+function Fresh() {
+  return (
+    <div class="clouds">
+      <p>{t.coverage.newest}</p>
+      <ul>
+        {CLASSES.map(({ colour }, at) => (
+          <li key={colour}>
+            <span style={{ background: `var(${colour})` }} /> {t.coverage.classes[at]}
+          </li>
+        ))}
+      </ul>
+    </div>
   );
 }
 
