@@ -24,6 +24,7 @@ export const en = {
   },
 
   area: {
+    click: "Click the map",
     draw: "Draw an area",
     drawing: "Click the corners of your area.",
     keys: "Double-click or press Enter to close it, Esc to cancel. Keyboard: arrows move the map, Space sets a corner.",
@@ -66,7 +67,7 @@ export const en = {
 
   steps: ["Pick a place", "See the curve", "Download"],
   welcome: {
-    lead: "Click the map, draw an area, or type coordinates, to see how a place has changed.",
+    lead: "Click the map, draw an area, or drop a file of sites anywhere, to see how a place has changed.",
     example: "Show an example",
     held: (tiles: number, newest: string) =>
       `${tiles === 1 ? "One tile" : `${tiles} tiles`} in view, newest image ${newest}.`,

@@ -23,6 +23,7 @@ export const fr: Dictionary = {
   },
 
   area: {
+    click: "Cliquer la carte",
     draw: "Dessiner une zone",
     drawing: "Cliquez les sommets de votre zone.",
     keys: "Double-cliquez ou appuyez sur Entrée pour la fermer, Échap pour annuler. Au clavier : les flèches déplacent la carte, Espace pose un sommet.",
@@ -67,7 +68,7 @@ export const fr: Dictionary = {
 
   steps: ["Choisissez un lieu", "Voyez la courbe", "Téléchargez"],
   welcome: {
-    lead: "Cliquez sur la carte, dessinez une zone ou saisissez des coordonnées pour voir comment un lieu a changé.",
+    lead: "Cliquez sur la carte, dessinez une zone ou déposez un fichier de sites n’importe où, pour voir comment un lieu a changé.",
     example: "Voir un exemple",
     held: (tiles, newest) =>
       `${tiles === 1 ? "Une tuile visible" : `${tiles} tuiles visibles`}, image la plus récente : ${newest}.`,
