@@ -26,6 +26,7 @@ from stac import openapi
 from stac.settings import Settings
 from tiler import health, places
 from tiler.dependencies import MosaicParams, collection_path, item_path, object_path
+from tiler.docs import add_docs
 from tiler.edr import EdrExtension
 from tiler.errors import add_error_handlers
 from tiler.extension import SeriesExtension
@@ -67,6 +68,7 @@ def create_app(settings: Settings | None = None, tiler: TilerSettings | None = N
     app.include_router(places.router)
     _add_landing(app)
     openapi.told(app, openapi.tiler)
+    add_docs(app)
     if (_STATIC / "index.html").is_file():
         app.mount("/app", StaticFiles(directory=_STATIC, html=True), name="app")
     return app
@@ -230,11 +232,14 @@ def _add_landing(app: FastAPI) -> None:
     def landing(request: Request) -> dict[str, Any]:
         """Where to go from here."""
         base = str(request.base_url).rstrip("/")
+        browser: str = app.state.tiler.stac_browser_url
         return {
             "title": app.title,
             "links": [
+                *([{"rel": "stac-browser", "type": "text/html", "href": browser}] if browser else []),
                 {"rel": "self", "type": "application/json", "href": f"{base}/"},
                 {"rel": "service-desc", "type": "application/vnd.oai.openapi+json;version=3.1", "href": f"{base}/api"},
+                {"rel": "service-doc", "type": "text/html", "href": f"{base}/api.html"},
                 {"rel": "status", "type": "application/json", "href": f"{base}/readyz"},
                 {"rel": "tiling-schemes", "type": "application/json", "href": f"{base}/tileMatrixSets"},
             ],

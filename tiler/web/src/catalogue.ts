@@ -45,7 +45,7 @@ export async function fetchScenes(sample: Sample, signal: AbortSignal): Promise<
       filter: { op: "=", args: [{ property: "grid:code" }, `MGRS-${sample.tiles[0]}`] },
       fields: {
         include: [
-          ...["id", "collection", "bbox", "geometry", "assets.TCI.href"],
+          ...["id", "collection", "bbox", "geometry", "assets.TCI.href", "assets.SCL.href"],
           ...["datetime", "platform", "grid:code", "eo:cloud_cover", "s2:processing_baseline"].map(
             (name) => `properties.${name}`,
           ),

@@ -1,5 +1,5 @@
 /** Keeps the loaded data in step with what is chosen: a new choice cancels the request it replaces. */
-import { effect, untracked } from "@preact/signals";
+import { effect, type ReadonlySignal, type Signal, untracked } from "@preact/signals";
 import { ApiError } from "./api";
 import { COVERAGE_PAGE, fetchCoverage, fetchScenes, type Scene } from "./catalogue";
 import { fetchSeries, type Sample } from "./series";
@@ -13,6 +13,8 @@ import {
   index,
   isArea,
   leastValid,
+  other,
+  otherScenes,
   place,
   type SeriesState,
   scenes,
@@ -23,6 +25,7 @@ import {
   sites,
   stepName,
   stepped,
+  summing,
   where,
 } from "./state";
 
@@ -35,7 +38,8 @@ export function followChoices(): void {
   effect(followSites);
   effect(followSeries);
   effect(followSteps);
-  effect(followScene);
+  effect(followItems(selected, scenes));
+  effect(followItems(other, otherScenes));
 }
 
 function followSeries(): (() => void) | undefined {
@@ -78,7 +82,7 @@ function followSteps(): (() => void) | undefined {
     return undefined;
   }
   const controller = new AbortController();
-  const options = { step, min_valid: `${least}`, order: "oldest" };
+  const options = { ...summing.value, min_valid: `${least}`, order: "oldest" };
   const wait = stepped.peek().kind === "ready" ? REST : 0;
   const timer = setTimeout(() => {
     fetchSeries(asked, what, controller.signal, options).then(
@@ -147,31 +151,32 @@ function failed(error: unknown): SeriesState {
   throw error;
 }
 
-let asked: { readonly item: string; readonly controller: AbortController } | null = null;
-
-/** Another index of the same image, or a reload of the same series, needs no new look-up. */
-function followScene(): void {
-  if (series.value.kind === "loading") return;
-  const sample = selected.value;
-  if (sample?.itemId === asked?.item) return;
-  asked?.controller.abort();
-  asked = null;
-  scenes.value = null;
-  if (!sample) return;
-  const controller = new AbortController();
-  asked = { item: sample.itemId, controller };
-  fetchScenes(sample, controller.signal).then(
-    (found) => {
-      scenes.value = found;
-    },
-    (error: unknown) => {
-      if (isAbort(error)) return;
-      if (!(error instanceof ApiError)) throw error;
-      // The curve stands without the image's details; choosing the image again asks again.
-      asked = null;
-      scenes.value = [];
-    },
-  );
+/** Keeps the items of an acquisition at hand. Another index of the same image, or a reload, needs no new look-up. */
+function followItems(of: ReadonlySignal<Sample | null>, into: Signal<readonly Scene[] | null>): () => void {
+  let asked: { readonly item: string; readonly controller: AbortController } | null = null;
+  return () => {
+    if (series.value.kind === "loading") return;
+    const sample = of.value;
+    if (sample?.itemId === asked?.item) return;
+    asked?.controller.abort();
+    asked = null;
+    into.value = null;
+    if (!sample) return;
+    const controller = new AbortController();
+    asked = { item: sample.itemId, controller };
+    fetchScenes(sample, controller.signal).then(
+      (found) => {
+        into.value = found;
+      },
+      (error: unknown) => {
+        if (isAbort(error)) return;
+        if (!(error instanceof ApiError)) throw error;
+        // The curve stands without the image's details; choosing the image again asks again.
+        asked = null;
+        into.value = [];
+      },
+    );
+  };
 }
 
 /** A bound on the requests that one look at the map may cause; each finds at least one new tile. */

@@ -2,6 +2,8 @@ import { render } from "preact";
 import "ol/ol.css";
 import "./styles.css";
 import { followLanguage } from "./i18n";
+import { followJobs } from "./jobs";
+import { followKeys } from "./keys";
 import { followChoices } from "./load";
 import { createMap } from "./map/map";
 import { Panel } from "./panel/panel";
@@ -26,6 +28,8 @@ async function start(): Promise<void> {
   render(<Panel />, panel);
   createMap(map);
   followChoices();
+  followKeys();
+  void followJobs();
 }
 
 void start();

@@ -21,7 +21,8 @@ import {
 } from "./sites";
 import { isStep, type Step } from "./steps";
 
-export type Layer = "colour" | "index" | "none";
+/** True colour of the surface (L2A) or as seen from above the atmosphere (L1C), the index, or nothing. */
+export type Layer = "colour" | "top" | "index" | "none";
 
 export type SeriesState =
   | { readonly kind: "idle" }
@@ -59,6 +60,14 @@ export const index = signal<IndexName>("NDVI");
 /** The start of an acquisition's date-time, or null for the newest clear one. */
 export const wanted = signal<string | null>(null);
 export const layer = signal<Layer>("colour");
+/** Whether clouds and shadows are marked on the image. */
+export const clouds = signal(false);
+/** The start of another acquisition's date-time, shown left of the swipe; null without comparison. */
+export const against = signal<string | null>(null);
+/** Where the swipe is, as a share of the map's width. */
+export const swipe = signal(0.5);
+/** Starts of date-times that the reader leaves out of the curve. */
+export const excluded = signal<readonly string[]>([]);
 /** What part of the series is shown. */
 export const period = signal<Period>(EVERYTHING);
 /** The calendar step that the curve is summed up by, or null for each image. */
@@ -76,8 +85,9 @@ export const attempt = signal(0);
 
 export const heldTiles = signal<readonly HeldTile[]>([]);
 export const coverageState = signal<"loading" | "ready" | "failed">("loading");
-/** The items of the selected acquisition; null while they are looked up. */
+/** The items of the selected acquisition, and of the one it is compared with; null while they are looked up. */
 export const scenes = signal<readonly Scene[] | null>(null);
+export const otherScenes = signal<readonly Scene[] | null>(null);
 
 export const site = computed<Site | null>(
   () => sites.value?.sites.find(({ id }) => id === siteId.value) ?? null,
@@ -121,14 +131,27 @@ const within = computed<readonly Sample[]>(() => {
 });
 
 /** The images of the shown period; those with too few valid pixels are without a value. */
-export const samples = computed<readonly Sample[]>(() => {
-  if (!isArea.value) return within.value;
-  return within.value.map((sample) =>
-    sample.value !== null && sample.validFraction < leastValid.value
-      ? { ...sample, value: null, quartiles: null, status: "few_valid" }
-      : sample,
-  );
-});
+export const samples = computed<readonly Sample[]>(() => within.value.map(judged));
+
+/** A sample as the curve takes it: without a value where the reader, or the slider, leaves it out. */
+function judged(sample: Sample): Sample {
+  if (isExcluded(sample)) return { ...sample, value: null, quartiles: null, status: "excluded" };
+  if (sample.value === null || isClear(sample)) return sample;
+  return { ...sample, value: null, quartiles: null, status: "few_valid" };
+}
+
+export function isExcluded({ datetime }: Sample): boolean {
+  return excluded.value.some((start) => datetime.startsWith(start));
+}
+
+export function exclude(sample: Sample, out: boolean): void {
+  const others = excluded.value.filter((start) => !sample.datetime.startsWith(start));
+  batch(() => {
+    excluded.value = out ? [...others, shortest(sample)] : others;
+    // It stays in view, so that it can be taken back.
+    select(sample);
+  });
+}
 /** The largest share of valid pixels among the shown images that hold any. */
 export const bestFraction = computed(() =>
   Math.max(
@@ -140,7 +163,8 @@ export const clearSamples = computed(() => samples.value.filter((sample) => samp
 
 /** Whether a sample of any site would be in its curve. */
 export function isClear(sample: Sample): boolean {
-  return sample.value !== null && (!isArea.value || sample.validFraction >= leastValid.value);
+  if (sample.value === null || isExcluded(sample)) return false;
+  return !isArea.value || sample.validFraction >= leastValid.value;
 }
 
 /** The steps of the shown period, oldest first. */
@@ -173,8 +197,19 @@ function withinSpan(line: Line): Line {
     : line;
 }
 
+/** In CQL2, all images but those left out; empty for none. */
+const kept = computed(() =>
+  answered.value
+    .filter(isExcluded)
+    .map(({ datetime }) => `datetime <> TIMESTAMP('${datetime}')`)
+    .join(" AND "),
+);
+
 /** Parameters by which a request asks for the very curve shown. */
-export const summing = computed<Options>(() => (stepName.value ? { step: stepName.value } : {}));
+export const summing = computed<Options>(() => ({
+  ...(stepName.value ? { step: stepName.value } : {}),
+  ...(kept.value ? { filter: kept.value } : {}),
+}));
 
 /** What is usual for the season, over the shown period; empty unless asked for. */
 export const usualBand = computed<readonly Usual[]>(() => {
@@ -200,11 +235,26 @@ export const selected = computed<Sample | null>(() => {
   return asked ?? clearSamples.value.at(-1) ?? samples.value.at(-1) ?? null;
 });
 
-/** Chooses an acquisition; its day alone stands in the address unless two share it. */
+/** The acquisition left of the swipe. */
+export const other = computed<Sample | null>(() => {
+  const start = against.value;
+  return (start && answered.value.find(({ datetime }) => datetime.startsWith(start))) || null;
+});
+
+/** Chooses an acquisition. */
 export function select(sample: Sample): void {
-  const day = sample.datetime.slice(0, 10);
-  const alone = samples.value.filter((other) => other.datetime.startsWith(day)).length === 1;
-  wanted.value = alone ? day : sample.datetime;
+  wanted.value = shortest(sample);
+}
+
+export function compareWith(sample: Sample | null): void {
+  against.value = sample && shortest(sample);
+}
+
+/** Its day alone stands for an acquisition, unless two share it. */
+export function shortest({ datetime }: Sample): string {
+  const day = datetime.slice(0, 10);
+  const alone = answered.value.filter((one) => one.datetime.startsWith(day)).length === 1;
+  return alone ? day : datetime;
 }
 
 /** Moves the choice by some images, stopping at the ends. */
@@ -293,7 +343,10 @@ function readAddress(): void {
   index.value = isIndexName(name) ? name : "NDVI";
   wanted.value = query.get("date");
   const shown = query.get("show");
-  layer.value = shown === "index" || shown === "none" ? shown : "colour";
+  layer.value = shown === "index" || shown === "none" || shown === "top" ? shown : "colour";
+  clouds.value = query.get("clouds") === "marked";
+  against.value = query.get("with");
+  excluded.value = (query.get("without") ?? "").split(",").filter((start) => start !== "");
   period.value = readPeriod(query.get("period"));
   const summed = query.get("step");
   stepName.value = isStep(summed) ? summed : null;
@@ -313,6 +366,9 @@ function writeAddress(): string {
     query.set("index", index.value);
     if (wanted.value) query.set("date", wanted.value);
     if (layer.value !== "colour") query.set("show", layer.value);
+    if (clouds.value) query.set("clouds", "marked");
+    if (against.value) query.set("with", against.value);
+    if (excluded.value.length > 0) query.set("without", excluded.value.join(","));
     const shown = writePeriod(period.value);
     if (shown) query.set("period", shown);
     if (stepName.value) query.set("step", stepName.value);

@@ -23,6 +23,7 @@ export const fr: Dictionary = {
   },
 
   area: {
+    click: "Cliquer la carte",
     draw: "Dessiner une zone",
     drawing: "Cliquez les sommets de votre zone.",
     keys: "Double-cliquez ou appuyez sur Entrée pour la fermer, Échap pour annuler. Au clavier : les flèches déplacent la carte, Espace pose un sommet.",
@@ -67,7 +68,7 @@ export const fr: Dictionary = {
 
   steps: ["Choisissez un lieu", "Voyez la courbe", "Téléchargez"],
   welcome: {
-    lead: "Cliquez sur la carte, dessinez une zone ou saisissez des coordonnées pour voir comment un lieu a changé.",
+    lead: "Cliquez sur la carte, dessinez une zone ou déposez un fichier de sites n’importe où, pour voir comment un lieu a changé.",
     example: "Voir un exemple",
     held: (tiles, newest) =>
       `${tiles === 1 ? "Une tuile visible" : `${tiles} tuiles visibles`}, image la plus récente : ${newest}.`,
@@ -77,6 +78,8 @@ export const fr: Dictionary = {
   },
 
   map: {
+    top: "Couleurs L1C",
+    clouds: "Marquer les nuages",
     label: "Carte. Les flèches la déplacent, plus et moins zooment, Entrée choisit le lieu au centre.",
     layers: "Ce que montre la carte",
     colour: "Couleurs naturelles",
@@ -167,6 +170,7 @@ export const fr: Dictionary = {
     no_mask: "pas de masque de nuages",
     no_data_asset: "indice non disponible",
     few_valid: "trop peu de pixels valides",
+    excluded: "écarté par vous",
     no_pixel: "aucun pixel ici",
   },
   columns: { date: "Date", value: "Valeur", state: "État", image: "Image" },
@@ -186,12 +190,59 @@ export const fr: Dictionary = {
     details: "Utiliser ces données ailleurs",
     tileUrl: "Tuiles de carte (XYZ : QGIS, Leaflet, …)",
     curl: "Cette série (curl)",
-    apiUrl: "Cette série (JSON)",
+    exclude: "L’écarter de la courbe",
+    browser: "STAC Browser",
     copy: "Copier",
     copied: "Copié",
   },
 
+  coverage: {
+    newest: "Image la plus récente",
+    classes: ["10 jours ou moins", "un mois ou moins", "un an ou moins", "plus ancienne"],
+    images: (count) => (count === 1 ? "1 image" : `${count} images`),
+  },
+  compare: {
+    label: "Comparer avec",
+    none: "aucune autre date",
+    swipe: (left, right) => `Glisser entre le ${left} (à gauche) et le ${right} (à droite)`,
+  },
+  masked: { cloud: "nuage", cirrus: "nuage fin", shadow: "ombre de nuage", saturated: "saturé" },
+  take: {
+    more: "Autres formats",
+    formats: {
+      wide: "CSV, une colonne par indice",
+      excel: "CSV pour Excel (; et virgule décimale)",
+      sen2chain: "CSV comme l’écrivait Sen2Chain",
+      parquet: "Parquet",
+      geojson: "GeoJSON",
+      covjson: "CoverageJSON",
+    },
+    picture: "Image du graphique (PNG)",
+    outlines: "Les contours (GeoJSON)",
+    link: "Lien vers cette vue",
+    python: "Cette série (Python)",
+    r: "Cette série (R)",
+  },
+
+  jobs: {
+    heading: "Tâches",
+    offer: "Lancer comme tâche",
+    meaning:
+      "Le serveur s’en charge et garde les fichiers ; cette page montre l’avancement, même à votre retour.",
+    states: {
+      queued: "En attente",
+      running: "En cours",
+      succeeded: "Terminée",
+      partial: "Terminée en partie",
+      failed: "Échouée",
+      cancelled: "Annulée",
+    },
+    failed: (failed, all) => `${failed} parties sur ${all} ont échoué.`,
+  },
+
   outside: {
+    request: "Demander cette zone",
+    requested: "Votre demande a été enregistrée.",
     title: "Aucune image Sentinel-2 n’est stockée pour ce lieu",
     nearest: (tile, km) => `La tuile disponible la plus proche est ${tile}, à ${km} km.`,
     hint: "Les zones encadrées sur la carte sont celles qui ont des images.",
@@ -215,6 +266,10 @@ export const fr: Dictionary = {
     sentinel: (years) => ["Contient des données Copernicus Sentinel modifiées", years].join(" ").trim(),
     base: "Natural Earth",
   },
-  links: { stac: "Catalogue (API STAC)", raster: "API des tuiles et des séries" },
+  links: {
+    stac: "Catalogue (API STAC)",
+    raster: "API des tuiles et des séries",
+    docs: "Documentation des API",
+  },
   theme: { label: "Clair ou sombre", auto: "Comme le système", light: "Clair", dark: "Sombre" },
 };

@@ -20,6 +20,7 @@ export const km: Dictionary = {
   },
 
   area: {
+    click: "ចុចលើផែនទី",
     draw: "គូរតំបន់",
     drawing: "ចុចលើជ្រុងនីមួយៗនៃតំបន់របស់អ្នក។",
     keys: "ចុចពីរដង ឬចុច Enter ដើម្បីបិទ, Esc ដើម្បីបោះបង់។ តាមក្តារចុច៖ សញ្ញាព្រួញរំកិលផែនទី, Space ដាក់ជ្រុងមួយ។",
@@ -62,7 +63,7 @@ export const km: Dictionary = {
 
   steps: ["ជ្រើសរើសទីកន្លែង", "មើលខ្សែកោង", "ទាញយក"],
   welcome: {
-    lead: "ចុចលើផែនទី គូរតំបន់ ឬវាយកូអរដោនេ ដើម្បីមើលថាទីកន្លែងមួយបានប្រែប្រួលយ៉ាងណា។",
+    lead: "ចុចលើផែនទី គូរតំបន់ ឬទម្លាក់ឯកសារទីតាំងនៅទីណាក៏បាន ដើម្បីមើលថាទីកន្លែងមួយបានប្រែប្រួលយ៉ាងណា។",
     example: "បង្ហាញឧទាហរណ៍",
     held: (tiles, newest) => `មានក្រឡារូបភាព ${tiles} ក្នុងទិដ្ឋភាពនេះ រូបភាពថ្មីបំផុត ${newest}។`,
     looking: "កំពុងស្វែងរករូបភាពដែលមាន…",
@@ -70,6 +71,8 @@ export const km: Dictionary = {
   },
 
   map: {
+    top: "ពណ៌ L1C",
+    clouds: "សម្គាល់ពពក",
     label: "ផែនទី។ សញ្ញាព្រួញរំកិលផែនទី, បូក និងដក ពង្រីកបង្រួម, Enter ជ្រើសរើសទីកន្លែងនៅកណ្តាល។",
     layers: "អ្វីដែលផែនទីបង្ហាញ",
     colour: "ពណ៌ធម្មជាតិ",
@@ -150,6 +153,7 @@ export const km: Dictionary = {
     no_mask: "គ្មានរបាំងពពក",
     no_data_asset: "គ្មានសន្ទស្សន៍នេះ",
     few_valid: "ភីកសែលត្រឹមត្រូវតិចពេក",
+    excluded: "អ្នកបានដកចេញ",
     no_pixel: "គ្មានភីកសែលនៅទីនេះ",
   },
   columns: { date: "កាលបរិច្ឆេទ", value: "តម្លៃ", state: "ស្ថានភាព", image: "រូបភាព" },
@@ -169,12 +173,58 @@ export const km: Dictionary = {
     details: "ប្រើទិន្នន័យនេះនៅកន្លែងផ្សេង",
     tileUrl: "ក្រឡាផែនទី (XYZ៖ QGIS, Leaflet, …)",
     curl: "ស៊េរីនេះ (curl)",
-    apiUrl: "ស៊េរីនេះ (JSON)",
+    exclude: "ដកចេញពីខ្សែកោង",
+    browser: "STAC Browser",
     copy: "ចម្លង",
     copied: "បានចម្លង",
   },
 
+  coverage: {
+    newest: "រូបភាពថ្មីបំផុត",
+    classes: ["10 ថ្ងៃ ឬតិចជាង", "មួយខែ ឬតិចជាង", "មួយឆ្នាំ ឬតិចជាង", "ចាស់ជាងនេះ"],
+    images: (count) => `រូបភាព ${count}`,
+  },
+  compare: {
+    label: "ប្រៀបធៀបជាមួយ",
+    none: "គ្មានកាលបរិច្ឆេទផ្សេង",
+    swipe: (left, right) => `អូសរវាង ${left} (ឆ្វេង) និង ${right} (ស្តាំ)`,
+  },
+  masked: { cloud: "ពពក", cirrus: "ពពកស្តើង", shadow: "ស្រមោលពពក", saturated: "ឆ្អែត" },
+  take: {
+    more: "ទម្រង់ផ្សេងទៀត",
+    formats: {
+      wide: "CSV មួយជួរឈរក្នុងមួយសន្ទស្សន៍",
+      excel: "CSV សម្រាប់ Excel បារាំង (; និងក្បៀសទសភាគ)",
+      sen2chain: "CSV តាមទម្រង់ Sen2Chain",
+      parquet: "Parquet",
+      geojson: "GeoJSON",
+      covjson: "CoverageJSON",
+    },
+    picture: "រូបភាពក្រាហ្វ (PNG)",
+    outlines: "គែមតំបន់ (GeoJSON)",
+    link: "តំណទៅទិដ្ឋភាពនេះ",
+    python: "ស៊េរីនេះ (Python)",
+    r: "ស៊េរីនេះ (R)",
+  },
+
+  jobs: {
+    heading: "ការងារ",
+    offer: "ដំណើរការជាការងារ",
+    meaning: "ម៉ាស៊ីនមេនឹងធ្វើការនេះ ហើយរក្សាទុកឯកសារ; ទំព័រនេះបង្ហាញវឌ្ឍនភាព ទោះបីអ្នកត្រឡប់មកវិញក៏ដោយ។",
+    states: {
+      queued: "កំពុងរង់ចាំ",
+      running: "កំពុងដំណើរការ",
+      succeeded: "រួចរាល់",
+      partial: "រួចរាល់មួយផ្នែក",
+      failed: "បរាជ័យ",
+      cancelled: "បានបោះបង់",
+    },
+    failed: (failed, all) => `ផ្នែក ${failed} ក្នុងចំណោម ${all} បានបរាជ័យ។`,
+  },
+
   outside: {
+    request: "ស្នើសុំតំបន់នេះ",
+    requested: "សំណើរបស់អ្នកត្រូវបានកត់ត្រា។",
     title: "គ្មានរូបភាព Sentinel-2 សម្រាប់ទីកន្លែងនេះទេ",
     nearest: (tile, km) => `ក្រឡាជិតបំផុតដែលមានគឺ ${tile} ចម្ងាយ ${km} គ.ម.។`,
     hint: "តំបន់ដែលមានគែមលើផែនទី គឺជាតំបន់ដែលមានរូបភាព។",
@@ -198,6 +248,6 @@ export const km: Dictionary = {
     sentinel: (years) => ["មានទិន្នន័យ Copernicus Sentinel ដែលបានកែប្រែ", years].join(" ").trim(),
     base: "Natural Earth",
   },
-  links: { stac: "កាតាឡុក (STAC API)", raster: "API ក្រឡា និងស៊េរី" },
+  links: { stac: "កាតាឡុក (STAC API)", raster: "API ក្រឡា និងស៊េរី", docs: "ឯកសារ API" },
   theme: { label: "ភ្លឺ ឬងងឹត", auto: "តាមប្រព័ន្ធ", light: "ភ្លឺ", dark: "ងងឹត" },
 };

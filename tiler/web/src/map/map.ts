@@ -23,6 +23,7 @@ import Fill from "ol/style/Fill";
 import Stroke from "ol/style/Stroke";
 import Style from "ol/style/Style";
 import View from "ol/View";
+import { loadTileStatus } from "../freshness";
 import { t } from "../i18n";
 import { loadCoverage } from "../load";
 import type { SiteGeometry } from "../sites";
@@ -31,7 +32,7 @@ import { colour, repaint } from "../theme";
 import { areaLayer, followArea, outlineOf, paintArea, siteAt, siteLayer, sitesExtent } from "./area";
 import { basemap, loadBasemap, nameLayer, paintBasemap } from "./basemap";
 import { coverageExtent, coverageLayer, followCoverage, paintCoverage } from "./coverage";
-import { chosenLayer, followImagery, newestLayer } from "./imagery";
+import { chosenLayer, cloudLayer, followImagery, newestLayer, otherLayer } from "./imagery";
 
 /** A field is visible from here on. */
 const PLACE_ZOOM = 13;
@@ -48,14 +49,25 @@ export function createMap(target: HTMLElement): void {
   const map = new OlMap({
     target,
     view,
-    layers: [...basemap, newestLayer, chosenLayer, coverageLayer, nameLayer, siteLayer, areaLayer, pinLayer],
+    layers: [
+      ...basemap,
+      newestLayer,
+      chosenLayer,
+      otherLayer,
+      cloudLayer,
+      coverageLayer,
+      nameLayer,
+      siteLayer,
+      areaLayer,
+      pinLayer,
+    ],
     // A double click would choose twice and zoom away from what it chose.
     interactions: interactions({ doubleClickZoom: false }),
     controls: [new Zoom(), new ScaleLine({ minWidth: 60 }), new Attribution({ collapsible: false })],
   });
   effect(() => nameControls(target));
   followCoverage();
-  followImagery();
+  followImagery(map);
   followPlace(view);
   followArea(map);
   followSites(view);
@@ -70,6 +82,7 @@ export function createMap(target: HTMLElement): void {
     paintArea();
   });
   void loadBasemap();
+  void loadTileStatus();
 }
 
 /** OpenLayers names its buttons "+" and "–", with words in the tooltip only, and in one language. */

@@ -2,7 +2,7 @@ import { useSignal } from "@preact/signals";
 import { parseArea } from "../area";
 import { formatHectares, formatShare } from "../format";
 import { t } from "../i18n";
-import { chooseArea, drawing, leastValid, sketched } from "../state";
+import { chooseArea, drawing, leastValid, place, sketched } from "../state";
 import { UploadButton, UploadProblem } from "./upload";
 
 /** The ways to an area: drawing it on the map, a file of sites, or typing it. */
@@ -10,20 +10,35 @@ export function AreaDoor() {
   if (drawing.value) return <Drawing />;
   return (
     <div class="area-door">
-      <button
-        type="button"
-        class="button"
-        onClick={() => {
-          drawing.value = true;
-        }}
-      >
-        {t.area.draw}
-      </button>
-      <UploadButton />
+      <div class="doors">
+        {!place.value && (
+          <button type="button" class="button" aria-keyshortcuts="p" onClick={goToMap}>
+            {t.area.click}
+          </button>
+        )}
+        <button
+          type="button"
+          class="button"
+          aria-keyshortcuts="d"
+          onClick={() => {
+            drawing.value = true;
+          }}
+        >
+          {t.area.draw}
+        </button>
+        <UploadButton />
+      </div>
       <Typed />
       <UploadProblem />
     </div>
   );
+}
+
+/** To a mouse the map needs no door; a keyboard is put onto it, where Enter chooses the middle. */
+function goToMap(): void {
+  const map = document.querySelector<HTMLElement>(".map");
+  map?.scrollIntoView({ block: "nearest" });
+  map?.focus();
 }
 
 function Drawing() {

@@ -5,6 +5,7 @@ import { examplePlace } from "../map/coverage";
 import { coverageState, heldTiles, pick, place, samples } from "../state";
 import { THEMES, theme } from "../theme";
 import { AreaDoor } from "./area";
+import { Jobs } from "./jobs";
 import { LanguageChoice } from "./language";
 import { Search } from "./search";
 import { PlaceView } from "./series";
@@ -26,6 +27,7 @@ export function Panel() {
       </header>
       <Search />
       <AreaDoor />
+      <Jobs />
       {place.value ? <PlaceView /> : <Welcome />}
       <Foot />
       <DropZone />
@@ -92,6 +94,7 @@ function Foot() {
       <nav>
         <a href={links.stac}>{t.links.stac}</a>
         <a href={links.raster}>{t.links.raster}</a>
+        <a href={`${links.raster}api.html`}>{t.links.docs}</a>
       </nav>
       <label class="theme">
         {t.theme.label}{" "}

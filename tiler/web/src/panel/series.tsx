@@ -1,10 +1,15 @@
 import { useSignal } from "@preact/signals";
+import { ApiError } from "../api";
+import { AREA_REQUESTS, requestArea } from "../areas";
 import { formatDate, formatHectares, formatNumber, formatPlace, formatValue } from "../format";
 import { t } from "../i18n";
+import { startJob } from "../jobs";
 import { hectaresOf } from "../map/area";
 import { nearestTile } from "../map/coverage";
-import type { Sample } from "../series";
+import type { Sample, Where } from "../series";
+import { service } from "../services";
 import {
+  allOfIt,
   attempt,
   bestFraction,
   clearSamples,
@@ -18,6 +23,7 @@ import {
   series,
   site,
   stepped,
+  summing,
   usualBand,
 } from "../state";
 import { ValidSlider } from "./area";
@@ -26,10 +32,12 @@ import { Chips } from "./chips";
 import { Curve } from "./curve";
 import { Download } from "./download";
 import { ImageCard } from "./image";
+import { JobOffer } from "./jobs";
 import { CurveOptions } from "./options";
 import { PeriodChoice } from "./period";
 import { Sites } from "./sites";
 import { Table } from "./table";
+import { Elsewhere, Formats } from "./take";
 
 /** Everything about the chosen place. */
 export function PlaceView() {
@@ -170,9 +178,18 @@ function Actions({ asTable, onTable }: ActionsProps) {
     <div class="actions">
       <Download />
       <CopyLink />
-      <button type="button" class="button" aria-pressed={asTable} onClick={() => onTable(!asTable)}>
+      <button
+        type="button"
+        class="button"
+        data-key="t"
+        aria-keyshortcuts="t"
+        aria-pressed={asTable}
+        onClick={() => onTable(!asTable)}
+      >
         {t.series.table}
       </button>
+      {!asTable && <Formats />}
+      <Elsewhere />
     </div>
   );
 }
@@ -205,8 +222,37 @@ function Outside() {
           {t.outside.go}
         </button>
       )}
+      <RequestArea />
     </div>
   );
+}
+
+/** Offered only where the catalogue says that it takes requests. */
+function RequestArea() {
+  const said = useSignal("");
+  const [url, at] = [service(AREA_REQUESTS), place.value];
+  if (!url || !at) return null;
+  const onClick = async (): Promise<void> => {
+    try {
+      await requestArea(url, outline.value ?? { type: "Point", coordinates: [at.lon, at.lat] });
+      said.value = t.outside.requested;
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      said.value = error.status === 0 ? t.failure.network : error.message;
+    }
+  };
+  return (
+    <>
+      <button type="button" class="button primary" onClick={onClick}>
+        {t.outside.request}
+      </button>
+      <p role="status">{said.value}</p>
+    </>
+  );
+}
+
+function Larger({ asked }: { readonly asked: Where }) {
+  return <JobOffer start={() => startJob(asked, index.value, summing.value)} />;
 }
 
 function Failure({ status, message }: { readonly status: number; readonly message: string }) {
@@ -217,6 +263,7 @@ function Failure({ status, message }: { readonly status: number; readonly messag
       <h3>{away ? t.failure.network : status === 413 ? t.failure.large : t.failure.http}</h3>
       <p>{away ? t.failure.networkHint : message}</p>
       {status === 413 && <p>{t.failure.largeHint}</p>}
+      {status === 413 && allOfIt.value && <Larger asked={allOfIt.value} />}
       <button
         type="button"
         class="button primary"

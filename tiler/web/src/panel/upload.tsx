@@ -3,22 +3,28 @@ import { signal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { ApiError } from "../api";
 import { t } from "../i18n";
-import { chooseSites } from "../state";
+import { startFileJob } from "../jobs";
+import { chooseSites, index } from "../state";
 import { KINDS, readPlaces } from "../uploads";
+import { JobOffer } from "./jobs";
 
 const busy = signal(false);
 const problem = signal("");
 const over = signal(false);
+/** Files of which the server said that they are too large for one request. */
+const tooLarge = signal<readonly File[]>([]);
 
 async function read(files: readonly File[]): Promise<void> {
   if (files.length === 0 || busy.value) return;
   busy.value = true;
   problem.value = "";
+  tooLarge.value = [];
   try {
     chooseSites(await readPlaces(files));
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
     problem.value = error.status === 0 || error.status >= 502 ? t.failure.network : error.message;
+    if (error.status === 413) tooLarge.value = files;
   } finally {
     busy.value = false;
   }
@@ -28,7 +34,14 @@ export function UploadButton() {
   const input = useRef<HTMLInputElement>(null);
   return (
     <>
-      <button type="button" class="button" disabled={busy.value} onClick={() => input.current?.click()}>
+      <button
+        type="button"
+        class="button"
+        data-key="u"
+        aria-keyshortcuts="u"
+        disabled={busy.value}
+        onClick={() => input.current?.click()}
+      >
         {busy.value ? t.upload.reading : t.upload.button}
       </button>
       <input
@@ -54,9 +67,12 @@ export function UploadButton() {
 /** What was wrong with the file; words after the colon are the server's. */
 export function UploadProblem() {
   return (
-    <p class="problem" role="alert">
-      {problem.value && `${t.upload.problem}: ${problem.value}`}
-    </p>
+    <>
+      <p class="problem" role="alert">
+        {problem.value && `${t.upload.problem}: ${problem.value}`}
+      </p>
+      {tooLarge.value.length > 0 && <JobOffer start={() => startFileJob(tooLarge.value, index.value)} />}
+    </>
   );
 }
 
