@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from ingest.cli_import import import_sen2chain
+from ingest.cli_sources import discover, download
 from ingest.errors import IngestError
 from stac.errors import StacError
 
@@ -24,10 +25,12 @@ if TYPE_CHECKING:
     from stac.status import Product
 
 _CORES = os.cpu_count() or 1
-_STATES = ("published", "unchanged", "invalid", "failed")
+_STATES = ("published", "downloaded", "unchanged", "invalid", "failed")
 Source = Literal["auto", "safe", "earth-search"]
-State = Literal["seen", "converting", "published", "failed", "invalid", "superseded", "removed"]
-RetriedState = Literal["seen", "converting", "failed", "invalid", "removed"]
+State = Literal[
+    "seen", "downloading", "downloaded", "converting", "published", "failed", "invalid", "superseded", "removed"
+]
+RetriedState = Literal["seen", "downloaded", "converting", "failed", "invalid", "removed"]
 
 app = typer.Typer(
     help="Sentinel-2 products in; catalogue, maps and time series out.",
@@ -37,6 +40,8 @@ app = typer.Typer(
 )
 
 app.command("import-sen2chain")(import_sen2chain)
+app.command()(discover)
+app.command()(download)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 Jobs = Annotated[int, typer.Option("--jobs", "-j", min=1, help="Products worked on at a time.")]
@@ -135,7 +140,9 @@ def retry(
     found = ledger.sources(settings, ids) if ids else ledger.sources_in_state(settings, str(state))
     unknown = [name for name in ids or () if name not in found]
     if unknown:
-        raise IngestError(f"the ledger does not know {', '.join(unknown)}: see `sen2extract status`")
+        raise IngestError(
+            f"the ledger does not know {', '.join(unknown)}, or it is not downloaded: see `sen2extract status`"
+        )
     again: Again = "always" if ids else "invalid"
     _report(list(_ingest_all(list(found.values()), jobs, again=again)) if found else [], as_json)
 

@@ -17,7 +17,7 @@ from stac.settings import Settings
 type Outcome = dict[str, Any]
 
 #: States of an outcome after which there is nothing left to do for a product.
-_GOOD = frozenset({"published", "unchanged"})
+_GOOD = frozenset({"published", "downloaded", "unchanged"})
 #: Airflow maps at most 1024 tasks (`max_map_length`); batches grow beyond what was asked rather than exceed it.
 _MOST_BATCHES = 1000
 #: How many products and reasons a message names before it counts the rest.
