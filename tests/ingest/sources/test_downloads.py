@@ -1,15 +1,15 @@
 """The ledger's view of downloads, and the command, against a real database and the provider."""
 
 import json
-import os
-import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from fakes.provider import Fault, Provider
 
 from ingest import downloads, ledger
+from ingest.cli import main
 from ingest.errors import BusyError
 from ingest.ledger import Subject
 from ingest.pipeline import ingest_product
@@ -139,10 +139,19 @@ def test_products_noted_by_place_are_not_noted_twice(settings, tmp_path):
 # The command.
 
 
+@dataclass
+class Done:
+    """What a command left."""
+
+    returncode: object
+    stdout: str
+    stderr: str
+
+
 @pytest.fixture
-def run(settings, provider, inbox):
+def run(settings, provider, inbox, monkeypatch, capsys):
+    """A function that runs the command in this process, as its script does."""
     environment = {
-        **os.environ,
         **provider.environment(),
         "PG_DSN": settings.pg_dsn,
         "S3_ENDPOINT": settings.s3_endpoint,
@@ -152,11 +161,14 @@ def run(settings, provider, inbox):
         "INGEST_INBOX": str(inbox),
     }
 
-    def run(*words: str, **changes: str) -> subprocess.CompletedProcess[str]:
-        command = [str(Path(sys.executable).with_name("sen2extract")), *words]
-        return subprocess.run(
-            command, env={**environment, **changes}, capture_output=True, text=True, timeout=240, check=False
-        )
+    def run(*words: str, **changes: str) -> Done:
+        for name, value in {**environment, **changes}.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setattr(sys, "argv", ["sen2extract", *words])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return Done(ended.value.code or 0, *capsys.readouterr())
 
     return run
 
@@ -212,13 +224,14 @@ def test_mistakes_are_explained(run, words, code, message):
     assert (done.returncode, message in " ".join(done.stderr.split())) == (code, True), done.stderr
 
 
-def test_missing_credentials_and_an_absent_provider_are_one_line(run):
+def test_missing_credentials_and_an_absent_provider_are_one_line(run, tmp_path):
     for changes, message in (
         ({"INGEST_CDSE_S3_KEY": "", "INGEST_CDSE_USER": ""}, "INGEST_CDSE_S3_KEY"),
         ({"INGEST_KEEP_FREE_GB": "1000000"}, "make room"),
+        ({"INGEST_CDSE_STAC_URL": "http://127.0.0.1:9"}, "ConnectError"),
         ({"INGEST_CDSE_ACCESS": "carrier-pigeon"}, "environment is not right"),
     ):
-        done = run("download", *WHERE, "--again", **changes)
+        done = run("download", *WHERE, "--inbox", str(tmp_path), **changes)
         assert done.returncode in (1, 2)
         assert message in done.stderr
         assert "Traceback" not in done.stderr
