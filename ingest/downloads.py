@@ -95,7 +95,7 @@ def download(settings: Settings, source: Source, offer: Offer, inbox: Path, prog
     subject = Subject(id=offer.name, source=offer.address)
     with ledger.claimed(settings, subject, "downloading") as claim:
         try:
-            path = source.download(offer, inbox, progress)
+            path = source.download(offer, inbox.absolute(), progress)
         except (SourceError, OSError) as error:
             state = _state_of(error)
             log.warning("%s: download %s: %s", offer.name, state, error)

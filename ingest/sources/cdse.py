@@ -70,12 +70,12 @@ class Cdse:
         final = place(folder, f"{offer.name}{suffix}")
         if final.exists():
             return final
-        draft = Draft(final, self._files, progress, self.settings.keep_free_gb)
-        if access == "zip":
-            draft.fetch([self._catalogue.whole(offer.name, self.settings.cdse_download_url)])
-            return draft.finish(member=final.name)
-        self._fetch_safe(draft, offer, access)
-        return draft.finish()
+        with Draft(final, self._files, progress, self.settings.keep_free_gb) as draft:
+            if access == "zip":
+                draft.fetch([self._catalogue.whole(offer.name, self.settings.cdse_download_url)])
+                return draft.finish(member=final.name)
+            self._fetch_safe(draft, offer, access)
+            return draft.finish()
 
     def withdrawn(self, query: Query) -> Mapping[str, str]:
         """What the OData catalogue lists as deleted."""

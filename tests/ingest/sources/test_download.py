@@ -234,6 +234,7 @@ def test_a_withdrawn_product_is_told_with_its_cause(cdse, offer, january, writte
                 cdse(**settings, cdse_access=way).download(theirs, tmp_path / "in", Quiet())
         assert source.withdrawn(january) == {str(one.name): "Duplicated product"}
         assert find_products([str(tmp_path / "in")]) == []
+        assert list((tmp_path / "in" / ".downloads").iterdir()) == []
 
 
 def test_a_disk_without_room_is_told_before_anything_is_fetched(cdse, offer, provider, tmp_path):
