@@ -220,6 +220,8 @@ def _bars(count: int) -> "Iterator[Callable[[int, str], Progress]]":
     with Progress(*columns, TimeRemainingColumn(), console=console, disable=not console.is_terminal) as progress:
 
         def begin(number: int, name: str) -> _Bar:
+            for done in progress.tasks:
+                progress.update(done.id, visible=False)
             return _Bar(progress, f"{number}/{count} {name[4:26]}{name[37:44]}")
 
         yield begin
