@@ -25,10 +25,11 @@ from stac.settings import Settings
 log = logging.getLogger(__name__)
 
 _NOTE = """
-INSERT INTO sen2extract.ledger AS l (id, state, source, offer)
-SELECT o->>'name', 'seen', (o->>'source') || ':' || (o->>'name'), o FROM jsonb_array_elements(%s) AS o ORDER BY 1
+INSERT INTO sen2extract.ledger AS l (id, state, source, offer, reason)
+SELECT o->>'name', 'seen', (o->>'source') || ':' || (o->>'name'), o, 'to be fetched from ' || (o->>'source')
+FROM jsonb_array_elements(%s) AS o ORDER BY 1
 ON CONFLICT (id) DO UPDATE SET
-  state = 'seen', source = excluded.source, offer = excluded.offer, reason = NULL, updated = now()
+  state = 'seen', source = excluded.source, offer = excluded.offer, reason = excluded.reason, updated = now()
 WHERE l.owner IS NULL
 AND (l.state, l.source, l.offer) IS DISTINCT FROM (excluded.state, excluded.source, excluded.offer)
 AND NOT (l.state = 'failed' AND l.source = excluded.source)

@@ -97,3 +97,11 @@ def test_what_asks_a_provider_takes_as_many_slots_of_its_pool_as_it_opens_connec
             assert pools[task.pool]["slots"] >= task.pool_slots > 1
             assert task.pool_slots == 2  # the constant that is handed to it
     assert pools["provider_cdse"]["slots"] == 4
+
+
+def test_the_dags_know_every_provider(bag):
+    from ingest.sources import SOURCES
+
+    tasks = {task.task_id for task in bag.dags["download_products"].tasks}
+    assert {f"fetch_{name.replace('-', '_')}" for name in SOURCES} <= tasks
+    assert bag.dags["discover_products"].params.get_param("provider").schema["enum"] == list(SOURCES)

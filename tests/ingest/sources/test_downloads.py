@@ -48,6 +48,7 @@ def test_an_offer_becomes_seen_then_downloaded_then_published(settings, cdse, ja
     first, *others = (choice.offer for choice in find(settings, source, january) if choice.wanted)
     assert downloads.note(settings, [first, *others]) == 5
     assert downloads.note(settings, [first, *others]) == 0
+    assert {entry.reason for entry in entries(settings).values()} == {"to be fetched from cdse"}
     assert downloads.queued(settings) == [first, *others]
     assert downloads.queued(settings, provider="earth-search") == []
     outcome = downloads.download(settings, source, first, tmp_path, Quiet())
