@@ -11,6 +11,7 @@ import typer
 
 from ingest.cli_import import import_sen2chain
 from ingest.cli_pack import pack
+from ingest.cli_sources import discover, download
 from ingest.cli_status import status
 from ingest.errors import IngestError
 from stac.errors import StacError
@@ -24,9 +25,9 @@ if TYPE_CHECKING:
     from ingest.pipeline import Again
 
 _CORES = os.cpu_count() or 1
-_STATES = ("published", "unchanged", "invalid", "failed")
+_STATES = ("published", "downloaded", "unchanged", "invalid", "failed")
 Source = Literal["auto", "safe", "earth-search"]
-RetriedState = Literal["seen", "converting", "failed", "invalid", "removed"]
+RetriedState = Literal["seen", "downloaded", "converting", "failed", "invalid", "removed"]
 
 app = typer.Typer(
     help="Sentinel-2 products in; catalogue, maps and time series out.",
@@ -38,6 +39,8 @@ app = typer.Typer(
 app.command("import-sen2chain")(import_sen2chain)
 app.command("status")(status)
 app.command("pack")(pack)
+app.command()(discover)
+app.command()(download)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 Jobs = Annotated[int, typer.Option("--jobs", "-j", min=1, help="Products worked on at a time.")]
@@ -114,7 +117,9 @@ def retry(
     found = ledger.sources(settings, ids) if ids else ledger.sources_in_state(settings, str(state))
     unknown = [name for name in ids or () if name not in found]
     if unknown:
-        raise IngestError(f"the ledger does not know {', '.join(unknown)}: see `sen2extract status`")
+        raise IngestError(
+            f"the ledger does not know {', '.join(unknown)}, or it is not downloaded: see `sen2extract status`"
+        )
     again: Again = "always" if ids else "invalid"
     _report(list(_ingest_all(list(found.values()), jobs, again=again)) if found else [], as_json)
 

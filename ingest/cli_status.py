@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from stac.settings import Settings
     from stac.status import Product
 
-State = Literal["seen", "converting", "published", "failed", "invalid", "superseded", "removed"]
+State = Literal[
+    "seen", "downloading", "downloaded", "converting", "published", "failed", "invalid", "superseded", "removed"
+]
 _PAGE = 100
 _NEWEST = 50
 

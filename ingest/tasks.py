@@ -19,7 +19,7 @@ from stac.settings import Settings
 type Outcome = dict[str, Any]
 
 #: States of an outcome after which there is nothing left to do for a product.
-_GOOD = frozenset({"published", "unchanged", "packed"})
+_GOOD = frozenset({"published", "downloaded", "unchanged", "packed"})
 #: What the ledger's last word on a product comes to as an outcome.
 _TOLD = {"published": "published", "superseded": "published", "failed": "failed", "invalid": "invalid"}
 _LOST: Outcome = {"state": "failed", "reason": "its task ended without an outcome: see the log of the task"}

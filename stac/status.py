@@ -15,7 +15,9 @@ import psycopg
 from stac.database import transaction
 from stac.settings import Settings
 
-State = Literal["seen", "converting", "published", "failed", "invalid", "superseded", "removed"]
+State = Literal[
+    "seen", "downloading", "downloaded", "converting", "published", "failed", "invalid", "superseded", "removed"
+]
 STATES: tuple[State, ...] = get_args(State)
 
 COUNTS = "SELECT state, count(*) FROM sen2extract.ledger GROUP BY state"

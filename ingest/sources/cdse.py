@@ -30,7 +30,8 @@ from stac.errors import NameFormatError
 from stac.naming import ProductName
 
 _COLLECTIONS = {"L1C": "sentinel-2-l1c", "L2A": "sentinel-2-l2a"}
-_DATASTRIP = re.compile(r"/DATASTRIP/DS_[^/]*_S(\d{8}T\d{6})/")
+# The granule's folder is named after the start of its datastrip, too.
+_DATASTRIP = re.compile(r"/(?:DATASTRIP/DS_[^/]*_S|GRANULE/L(?:1C|2A)_T\w{5}_A\d{6}_)(\d{8}T\d{6})/")
 _PRODUCT_ID = re.compile(r"/Products\(([0-9a-fA-F-]{36})\)")
 _PREFIX = re.compile(r"[A-Za-z0-9_./-]+")
 _SIGNED_FOR = timedelta(hours=1)
@@ -70,12 +71,12 @@ class Cdse:
         final = place(folder, f"{offer.name}{suffix}")
         if final.exists():
             return final
-        draft = Draft(final, self._files, progress, self.settings.keep_free_gb)
-        if access == "zip":
-            draft.fetch([self._catalogue.whole(offer.name, self.settings.cdse_download_url)])
-            return draft.finish(member=final.name)
-        self._fetch_safe(draft, offer, access)
-        return draft.finish()
+        with Draft(final, self._files, progress, self.settings.keep_free_gb) as draft:
+            if access == "zip":
+                draft.fetch([self._catalogue.whole(offer.name, self.settings.cdse_download_url)])
+                return draft.finish(member=final.name)
+            self._fetch_safe(draft, offer, access)
+            return draft.finish()
 
     def withdrawn(self, query: Query) -> Mapping[str, str]:
         """What the OData catalogue lists as deleted."""

@@ -7,9 +7,11 @@ from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Event, Lock
+from types import TracebackType
+from typing import Self
 
 from ingest.sources.base import File, Progress
-from ingest.sources.errors import NoSpaceError, RefusedError, SourceError
+from ingest.sources.errors import CredentialsError, NoSpaceError, RefusedError, SourceError
 from ingest.sources.manifest import inside
 from ingest.sources.transfer import fetch
 from ingest.sources.web import Web
@@ -22,7 +24,10 @@ _GB = 1e9
 
 
 class Draft:
-    """A product on its way to `final`; what an earlier, killed download left of it is found again."""
+    """A product on its way to `final`; what an earlier, killed download left of it is found again.
+
+    Left by an error that another try would not better, its files are removed.
+    """
 
     def __init__(self, final: Path, web: Web, progress: Progress, keep_free_gb: float) -> None:
         self.final = final
@@ -31,6 +36,15 @@ class Draft:
         self.progress = _Together(progress)
         self.keep_free_gb = keep_free_gb
         self.folder.mkdir(parents=True, exist_ok=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, RefusedError) and not isinstance(error, CredentialsError):
+            shutil.rmtree(self.folder, ignore_errors=True)
 
     def fetch(self, files: Iterable[File]) -> None:
         """Fetch files, as many at a time as the provider allows; the first that fails ends all."""

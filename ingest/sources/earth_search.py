@@ -52,12 +52,12 @@ class EarthSearch:
         document = f"{offer.name}.json"
         if final.exists():
             return final / document
-        found = item(self._web, self.settings.earth_search_url, offer.href)
-        files = self._files(found)
-        draft = Draft(final, self._web, progress, self.settings.keep_free_gb)
-        draft.fetch(files.values())
-        (draft.folder / document).write_text(json.dumps(_at_home(found, files)))
-        return draft.finish() / document
+        with Draft(final, self._web, progress, self.settings.keep_free_gb) as draft:
+            found = item(self._web, self.settings.earth_search_url, offer.href)
+            files = self._files(found)
+            draft.fetch(files.values())
+            (draft.folder / document).write_text(json.dumps(_at_home(found, files)))
+            return draft.finish() / document
 
     def withdrawn(self, query: Query) -> Mapping[str, str]:
         """It does not tell."""

@@ -1,10 +1,15 @@
 """Which products are wanted. Pure functions; a row of a table of watched areas can become a `Query`."""
 
+import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any, Literal
+
+from shapely import union_all
+from shapely.errors import ShapelyError
+from shapely.geometry import mapping, shape
 
 from stac.naming import Baseline, Tile
 
@@ -14,6 +19,8 @@ if TYPE_CHECKING:
 type Level = Literal["L1C", "L2A"]
 _RELATIVE = re.compile(r"today(?:\s*-\s*(\d{1,5}))?", re.IGNORECASE)
 _ORBITS = 143
+
+DEFAULT_START = "today-30"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +70,33 @@ class Query:
         )
 
 
+def query_of(values: Mapping[str, Any], today: date) -> Query:
+    """A query from JSON values, such as parameters of a run or a row of a table; raises `ValueError`.
+
+    `tiles` and `orbits` are lists; `bbox` is a list of four degrees or `area` a GeoJSON geometry; `start` and `end` are
+    days, of which the last is part of the period, as `parse_day` reads them; `max_cloud`, `level` (`l1c`, `l2a`),
+    `baseline` as `parse_baselines` reads it, `newest_only`. What is missing or None does not restrict.
+    """
+    days = (
+        parse_day(values.get(name) or fallback, today)
+        for name, fallback in (("start", DEFAULT_START), ("end", "today"))
+    )
+    start, end = whole_days(*days)
+    low, high = parse_baselines(values["baseline"]) if values.get("baseline") else (None, None)
+    return Query(
+        level="L1C" if str(values.get("level") or "l2a").lower() == "l1c" else "L2A",
+        tiles=tuple(values.get("tiles") or ()),
+        area=box(*values["bbox"]) if values.get("bbox") else values.get("area"),
+        start=start,
+        end=end,
+        max_cloud=values.get("max_cloud"),
+        relative_orbits=tuple(values.get("orbits") or ()),
+        min_baseline=low,
+        max_baseline=high,
+        newest_only=values.get("newest_only") is not False,
+    )
+
+
 def parse_day(text: str, today: date) -> date:
     """`2026-01-31`, `today` or `today-30`; raises `ValueError`."""
     if match := _RELATIVE.fullmatch(text.strip()):
@@ -94,6 +128,27 @@ def box(west: float, south: float, east: float, north: float) -> dict[str, Any]:
         parts = [_ring(west, south, 180, north), _ring(-180, south, east, north)]
         return {"type": "MultiPolygon", "coordinates": [[ring] for ring in parts]}
     return {"type": "Polygon", "coordinates": [_ring(west, south, east, north)]}
+
+
+def read_area(text: str) -> dict[str, Any]:
+    """The union of all geometries of a GeoJSON document; raises `ValueError`."""
+    try:
+        document = json.loads(text)
+        shapes = [shape(part) for part in _geometries(document)]
+    except (ValueError, KeyError, TypeError, AttributeError, ShapelyError) as error:
+        raise ValueError(f"no GeoJSON of places: {error}") from error
+    if not shapes or not all(one.is_valid and not one.is_empty for one in shapes):
+        raise ValueError("no GeoJSON of places: a geometry is missing, empty or crosses itself")
+    united: dict[str, Any] = mapping(union_all(shapes))
+    return united
+
+
+def _geometries(document: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    if document["type"] == "FeatureCollection":
+        for feature in document["features"]:
+            yield from _geometries(feature)
+    else:
+        yield document["geometry"] if document["type"] == "Feature" else document
 
 
 def _ring(west: float, south: float, east: float, north: float) -> list[list[float]]:

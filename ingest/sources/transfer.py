@@ -103,6 +103,9 @@ class _Transfer:
             raise RefusedError(f"{self.file.path}: answered with {response.status_code}")
         self._count(have)
         rest = response.headers.get("content-length")
+        known = self.file.size is not None or self.file.checksums or "transfer-encoding" in response.headers
+        if rest is None and not known:
+            raise RefusedError(f"{self.file.path}: nobody says how long it is: a part could not be told from the whole")
         if rest and self.file.size is not None and have + int(rest) != self.file.size:
             self._discard()
             raise CorruptError(f"{self.file.path}: offered with {have + int(rest)} bytes, should be {self.file.size}")

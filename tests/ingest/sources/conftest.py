@@ -75,3 +75,9 @@ def cdse(settings_of):
 @pytest.fixture
 def january() -> Query:
     return Query(tiles=("48PWU",), start=datetime(2025, 1, 1, tzinfo=UTC), end=datetime(2025, 2, 1, tzinfo=UTC))
+
+
+@pytest.fixture
+def fast() -> Policy:
+    """Patience for tests."""
+    return FAST

@@ -14,6 +14,7 @@ from zipfile import ZipFile
 
 import pytest
 from fakes.provider import PASSWORD, SECRET, Fault, Provider
+from minio import Minio
 
 from ingest.discover import find_products
 from ingest.products import open_product
@@ -73,6 +74,28 @@ def test_a_product_arrives_as_it_is(cdse, offer, original, provider, tmp_path, w
     provider.forget()
     assert cdse(cdse_access=way).download(offer, tmp_path, Quiet()) == product
     assert provider.seen == []
+
+
+def test_a_real_s3_accepts_our_signatures_and_ranges(cdse, offer, original, provider, store, tmp_path):
+    endpoint, key, secret = store.values()
+    client = Minio(
+        endpoint.removeprefix("http://"), access_key=key, secret_key=secret, secure=False, region="us-east-1"
+    )
+    client.make_bucket("eodata")
+    folder = next(iter(provider.products.values())).folder
+    for path in (path for path in folder.rglob("*") if path.is_file()):
+        client.fput_object("eodata", path.relative_to(provider.room / "eodata").as_posix(), str(path))
+    begun = next(original.rglob("*B04_10m.jp2"))
+    part = tmp_path / ".downloads" / original.name / begun.relative_to(original).parent / f"{begun.name}.part"
+    part.parent.mkdir(parents=True)
+    part.write_bytes(begun.read_bytes()[:5000])
+    told = Told()
+    product = cdse(cdse_s3_endpoint=endpoint, cdse_s3_key=key, cdse_s3_secret=secret).download(offer, tmp_path, told)
+    assert equal(product, original)
+    assert provider.files() == []
+    wrong = cdse(cdse_s3_endpoint=endpoint, cdse_s3_key=key, cdse_s3_secret="something-else")
+    with pytest.raises(CredentialsError, match="403"):
+        wrong.download(offer, tmp_path / "other", Quiet())
 
 
 def test_a_whole_zip_is_checked_against_the_catalogue(cdse, offer, original, provider, tmp_path):
@@ -211,6 +234,7 @@ def test_a_withdrawn_product_is_told_with_its_cause(cdse, offer, january, writte
                 cdse(**settings, cdse_access=way).download(theirs, tmp_path / "in", Quiet())
         assert source.withdrawn(january) == {str(one.name): "Duplicated product"}
         assert find_products([str(tmp_path / "in")]) == []
+        assert list((tmp_path / "in" / ".downloads").iterdir()) == []
 
 
 def test_a_disk_without_room_is_told_before_anything_is_fetched(cdse, offer, provider, tmp_path):

@@ -2,16 +2,19 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import get_args
 
 import pytest
 from fakes.provider import Fault
 
+from ingest.cli_sources import Provider
+from ingest.sources import SOURCES
 from ingest.sources.errors import PassingError, RefusedError
 from ingest.sources.query import box
 
 
-def names(source, query):
-    return sorted(offer.name[11:19] + offer.name[4:10] for offer in source.search(query))
+def test_the_command_knows_every_provider():
+    assert get_args(Provider) == SOURCES
 
 
 def test_all_pages_are_read(cdse, january, provider):
