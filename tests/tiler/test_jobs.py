@@ -2,9 +2,11 @@
 
 import io
 import json
+import re
 import sys
 import zipfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -18,6 +20,7 @@ from pydantic import SecretStr
 
 from stac import jobs
 from tiler.app import create_app
+from tiler.jobs.airflow import Airflow
 from tiler.series import objects
 from tiler.series.batch import tasks
 from tiler.series.batch.shelf import Shelf
@@ -63,6 +66,16 @@ class Jobs:
     def keys(self, job):
         folder = f"jobs/{job}".rstrip("/")
         return sorted(entry["path"] for batch in obstore.list(self.store, folder) for entry in batch)
+
+    @contextmanager
+    def changed(self, **state):
+        """The service with another state for a while."""
+        before = {name: getattr(self.client.app.state, name) for name in state}
+        for name, value in state.items():
+            setattr(self.client.app.state, name, value)
+        yield
+        for name, value in before.items():
+            setattr(self.client.app.state, name, value)
 
     def execute(self, statement, *values):
         with psycopg.connect(self.archive.settings.pg_dsn) as connection:
@@ -377,16 +390,20 @@ def test_airflow_away_leaves_no_half_job(service, sites, broken):
     assert service.keys("") == service.execute("SELECT id FROM sen2extract.job").fetchall() == []
 
 
-def test_airflow_that_does_not_listen_is_away(archive, sites, free_port):
+def test_airflow_that_does_not_listen_is_away(service, sites, free_port):
     tiler = TilerSettings(airflow_url=f"http://127.0.0.1:{free_port()}")
-    with TestClient(create_app(archive.settings, tiler), raise_server_exceptions=False) as client:
-        answer = client.post(JOBS, json=sites)
-        assert (answer.status_code, "retry-after" in answer.headers) == (503, True)
-    with TestClient(create_app(archive.settings), raise_server_exceptions=False) as client:
-        answer = client.post(JOBS, json=sites)
+    with Airflow.of(tiler) as airflow, service.changed(airflow=airflow):
+        answer = service.client.post(JOBS, json=sites)
+    assert (answer.status_code, "retry-after" in answer.headers) == (503, True)
+    assert service.keys("") == []
+
+
+def test_a_server_without_airflow_says_what_to_set(service, sites):
+    with service.changed(tiler=TilerSettings()):
+        answer = service.client.post(JOBS, json=sites)
         assert answer.status_code == 503
         assert "TILER_AIRFLOW_URL" in answer.json()["detail"]
-        assert client.get(JOBS).json()["limits"]["available"] is False
+        assert service.client.get(JOBS).json()["limits"]["available"] is False
 
 
 def test_an_expired_token_is_renewed(service, sites):
@@ -449,7 +466,7 @@ def test_an_unknown_job_is_a_404(service, job, method, end):
         (b'{"again": "00000000-0000-0000-0000-000000000000"}', {}, 404, "no job"),
         (b'{"again": "00000000-0000-0000-0000-000000000000"}', {"index": "NDVI"}, 400, "index cannot be changed"),
         (b'{"type": "FeatureCollection", "features": []}', {}, 400, "holds no feature"),
-        (b"PK\x03\x04 nothing", {}, 400, "upload"),
+        (b"PK\x03\x04 nothing", {}, 400, "the zip is broken"),
         (b'{"type": "Point", "coordinates": [105, 12]}', {"index": "NOPE"}, 400, "NDVI"),
         (b'{"type": "Point", "coordinates": [105, 12]}', {"nope": "1"}, 400, "unknown parameter"),
     ],
@@ -461,21 +478,24 @@ def test_what_makes_no_sense_is_refused(service, body, query, status, told):
     assert service.airflow.runs == {}
 
 
-def test_limits_are_told_with_the_numbers(archive, sites):
-    for name, most in (
+@pytest.mark.parametrize(
+    ("name", "most"),
+    [
         ("job_max_features", 4),
+        ("job_max_vertices", 9),
         ("job_max_rows", 3),
         ("job_max_pixel_reads", 5),
-        ("job_max_vertices", 9),
-    ):
-        tiler = TilerSettings(airflow_url="http://127.0.0.1:9", **{name: most})
-        with TestClient(create_app(archive.settings, tiler), raise_server_exceptions=False) as client:
-            answer = client.post(JOBS, json=sites)
-            assert answer.status_code == 413, name
-            assert f"at most {most}" in answer.json()["detail"]
-    tiler = TilerSettings(airflow_url="http://127.0.0.1:9", job_max_body_bytes=100)
-    with TestClient(create_app(archive.settings, tiler), raise_server_exceptions=False) as client:
-        assert client.post(JOBS, json=sites).status_code == 413
+        ("max_feature_pixels", 100),
+        ("job_max_body_bytes", 100),
+    ],
+)
+def test_limits_are_told_with_the_numbers(service, sites, name, most):
+    tiler = TilerSettings(airflow_url=service.airflow.url, **{name: most})
+    with service.changed(tiler=tiler):
+        answer = service.client.post(JOBS, json=sites)
+    assert answer.status_code == 413
+    assert re.search(rf"(at most|over) {most}\b", answer.json()["detail"])
+    assert service.airflow.runs == {}
 
 
 def test_explain_tells_the_cost_and_makes_no_job(service, sites):
@@ -490,7 +510,7 @@ def test_explain_tells_the_cost_and_makes_no_job(service, sites):
 
 def test_many_features_are_taken_and_the_estimate_is_close(service):
     archive = service.archive
-    places = [archive.place(archive.UPPER, row, 40 + row) for row in range(1, 300)]
+    places = [archive.place(archive.UPPER, row, 40 + row) for row in range(1, 60)]
     features = [
         {"type": "Feature", "geometry": {"type": "Point", "coordinates": place}, "properties": {}}
         for place in places * 5
@@ -499,10 +519,10 @@ def test_many_features_are_taken_and_the_estimate_is_close(service):
         JOBS, params={"explain": "true"}, json={"type": "FeatureCollection", "features": features}
     )
     told = answer.json()["estimate"]
-    assert told["features"] == 1495
+    assert told["features"] == 295
     assert not told["exact"]
     one = service.client.post(
-        STATISTICS, params={"explain": "true"}, json={"type": "FeatureCollection", "features": features[:299]}
+        STATISTICS, params={"explain": "true"}, json={"type": "FeatureCollection", "features": features[:59]}
     ).json()
     assert told["acquisitions"] == pytest.approx(5 * one["acquisitions"], rel=0.2)
 
