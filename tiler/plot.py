@@ -48,8 +48,8 @@ def draw(series: Series) -> bytes:
     )
     axes.grid(alpha=_FAINT)
     if 0 < len(lines) <= _MOST_NAMED:
-        axes.legend()
-    figure.text(0.99, 0.01, _CREDIT, ha="right", size="x-small", alpha=0.6)
+        axes.legend(loc="best")
+    axes.set_xlabel(_CREDIT, loc="right", size="x-small", alpha=0.6)
     target = io.BytesIO()
     figure.savefig(target, format="png")
     return target.getvalue()

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import obstore
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
@@ -15,6 +16,7 @@ from pydantic import SecretStr
 from typer.testing import CliRunner
 
 from ingest.cli import app
+from tiler.series import objects
 from tiler.series.request import PARAMETERS
 
 INDICES = "/collections/sentinel-2-indices/timeseries"
@@ -153,13 +155,28 @@ def test_a_database_that_is_away_is_a_failure(place, monkeypatch, free_port):
     assert "PGHOST" in done.stderr
 
 
+def test_what_could_not_be_read_is_a_row_and_a_failure(environment, place):
+    store = objects.connect(environment.settings, seconds=10)
+    path = environment.path("sentinel-2-indices", environment.UPPER.name, "NDVI")
+    key = path.removeprefix(f"/vsis3/{environment.settings.s3_bucket}/")
+    content = obstore.get(store, key).bytes().to_bytes()
+    obstore.delete(store, key)
+    try:
+        done = run(*place)
+    finally:
+        obstore.put(store, key, content)
+    assert done.exit_code == 1
+    assert f"{environment.UPPER.name} NDVI: unreadable, " in done.stderr
+    statuses = pd.read_csv(io.StringIO(done.stdout)).set_index("item_id").status
+    assert statuses[environment.UPPER.name] == "unreadable"
+    assert "ok" in set(statuses)
+
+
 @pytest.mark.usefixtures("environment")
-def test_what_could_not_be_read_is_a_row_and_a_failure(place, monkeypatch, free_port):
+def test_a_store_that_is_away_is_a_failure(place, monkeypatch, free_port):
     monkeypatch.setenv("S3_ENDPOINT", f"http://127.0.0.1:{free_port()}")
     monkeypatch.setenv("TILER_OBJECT_SECONDS", "1")
-    done = run(*place)
-    assert done.exit_code == 1
-    assert "unreadable" in done.stderr
+    assert run(*place).exit_code == 1
 
 
 def test_every_parameter_of_the_api_is_an_option():
