@@ -4,6 +4,7 @@ import json
 import os
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import partial
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -41,6 +42,9 @@ app.command("status")(status)
 app.command("pack")(pack)
 app.command()(discover)
 app.command()(download)
+for _found in entry_points(group="sen2extract.commands"):
+    # Ingestion does not know who else has commands, only how they say so.
+    _found.load()(app)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 Jobs = Annotated[int, typer.Option("--jobs", "-j", min=1, help="Products worked on at a time.")]

@@ -228,6 +228,7 @@ def test_reconciliation_sees_what_is_missing_and_what_is_unknown(
     content = bucket.get(lost)
     bucket.client.remove_object(bucket.bucket, lost)
     bucket.client.put_object(bucket.bucket, "stray.tif", BytesIO(b"x"), 1)
+    bucket.client.put_object(bucket.bucket, "jobs/0/result.csv", BytesIO(b"x"), 1)  # expires by itself
     found = report(settings)
     assert (found.ok, found.missing, found.unknown) == (False, (lost,), ("stray.tif",))
     bucket.client.remove_object(bucket.bucket, "stray.tif")
