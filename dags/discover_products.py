@@ -1,10 +1,13 @@
-"""Ask a provider for new products, once a day: what is wanted comes into the queue, which wakes the downloads."""
+"""Ask providers for new products of the watched areas, once a day: what is wanted wakes the downloads.
+
+With tiles or a bbox: for these instead, by the other parameters.
+"""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from airflow.sdk import CronTriggerTimetable, Metadata, Param, dag, get_current_context, task
-from airflow.sdk.exceptions import AirflowSkipException
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from catalogue import OFFERS, TASK_DEFAULTS
 
 DAY = {"type": "string", "pattern": r"^(\d{4}-\d{2}-\d{2}|today(-\d{1,5})?)$"}
@@ -45,16 +48,25 @@ PARAMS = {
     tags=["download"],
 )
 def discover_products() -> None:
-    """Search -> note -> announce. The day of the run is its logical date, so that Airflow's backfill works."""
+    """Search -> note -> announce; an area that failed makes the run fail, after the others.
+
+    The day of the run is its logical date, so that Airflow's backfill works. Without tiles and bbox the parameters
+    of the search are those of each watched area.
+    """
 
     @task(execution_timeout=timedelta(minutes=30), multiple_outputs=False)
     def search(*, params: dict[str, Any]) -> dict[str, Any]:
         from ingest import source_tasks
 
-        if not params["tiles"] and not params["bbox"]:
-            raise AirflowSkipException("Neither tiles nor a bbox are given: nothing to look for.")
         when = get_current_context().get("logical_date") or datetime.now(UTC)
-        return source_tasks.discover(params, params["provider"], when.date(), unless=params["unless"])
+        if params["tiles"] or params["bbox"]:
+            return source_tasks.discover(params, params["provider"], when.date(), unless=params["unless"])
+        found = source_tasks.discover_areas(when.date(), unless=params["unless"])
+        if not found["areas"] and not found["failed"]:
+            raise AirflowSkipException(
+                "No area is watched (`sen2extract areas add`), neither tiles nor bbox are given."
+            )
+        return found
 
     @task(outlets=[OFFERS])
     def announce(found: dict[str, Any]) -> Any:
@@ -62,7 +74,19 @@ def discover_products() -> None:
             raise AirflowSkipException("Nothing is wanted that we do not have.")
         yield Metadata(OFFERS, {"products": found["wanted"]})
 
-    announce(search())
+    @task
+    def verdict(found: dict[str, Any]) -> str:
+        from ingest import source_tasks
+        from ingest.tasks import UnfinishedError
+
+        try:
+            return source_tasks.areas_verdict(found)
+        except UnfinishedError as error:
+            raise AirflowFailException(str(error)) from error
+
+    found = search()
+    announce(found)
+    verdict(found)
 
 
 discover_products()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from ingest.cli_areas import areas
 from ingest.cli_import import import_sen2chain
 from ingest.cli_pack import pack
 from ingest.cli_sources import discover, download
@@ -42,6 +43,7 @@ app.command("status")(status)
 app.command("pack")(pack)
 app.command()(discover)
 app.command()(download)
+app.add_typer(areas, name="areas")
 for _found in entry_points(group="sen2extract.commands"):
     # Ingestion does not know who else has commands, only how they say so.
     _found.load()(app)

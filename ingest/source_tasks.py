@@ -17,6 +17,7 @@ from ingest.sources.choose import find
 from ingest.sources.errors import PassingError, SourceError
 from ingest.sources.query import query_of
 from ingest.tasks import UnfinishedError
+from stac.areas import areas as watched
 from stac.settings import Settings
 
 type Credentials = Mapping[str, str]
@@ -48,6 +49,33 @@ def discover(
         "not_wanted": dict(reasons),
         "withdrawn": withdrawn,
     }
+
+
+def discover_areas(today: date, *, unless: list[str] | None = None) -> dict[str, Any]:
+    """`discover` for each enabled area, and each of its levels.
+
+    An area for which it fails is told with its reason and does not keep the others from being asked for; one whose
+    period has ended is passed over. `wanted` is the sum over all areas.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    failed: dict[str, str] = {}
+    for area in watched(Settings(), enabled=True):
+        for query in [] if area.ended(today) else area.queries():
+            name = f"{area.name} {query['level']}"
+            try:
+                found[name] = discover(query, area.provider, today, unless=unless)
+            except (SourceError, UnfinishedError, OSError) as error:
+                failed[name] = str(error)
+    return {"wanted": sum(each["wanted"] for each in found.values()), "areas": found, "failed": failed}
+
+
+def areas_verdict(found: Mapping[str, Any]) -> str:
+    """One line on what `discover_areas` found; raises `UnfinishedError`, which names each area that failed."""
+    failed: Mapping[str, str] = found.get("failed") or {}
+    if failed:
+        reasons = "\n".join(f"{name}: {reason}" for name, reason in failed.items())
+        raise UnfinishedError(f"{len(failed)} searches of watched areas failed:\n{reasons}")
+    return f"{found['wanted']} products wanted"
 
 
 def queue(provider: str, limit: int) -> list[str]:

@@ -34,6 +34,7 @@ from stac.api_middleware import Heads, PlainOptions, SearchLimit
 from stac.api_pages import add_probes
 from stac.api_transactions import writing_extension
 from stac.api_writer import use_writers
+from stac.areas_routes import add_areas
 from stac.database import PGSTAC_PATH
 from stac.openapi import catalogue, told, with_fields
 from stac.settings import Settings, WriterSettings
@@ -84,6 +85,7 @@ def create_app(settings: Settings | None = None, writers: WriterSettings | None 
     handle_errors(app)
     add_probes(app)
     app.include_router(status_router)
+    add_areas(app, settings, writers)
     told(app, catalogue, with_fields)
     _compress_fast(app)
     app.add_middleware(PlainOptions)

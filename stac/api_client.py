@@ -15,7 +15,7 @@ from stac_fastapi.types.errors import NotFoundError
 from stac_fastapi.types.requests import get_base_url
 from starlette.responses import Response
 
-from stac.api_links import STAC_BROWSER, add_collection_links, add_item_links
+from stac.api_links import STAC_BROWSER, add_collection_links, add_item_links, area_links
 from stac.api_search import search
 from stac.collections import ATTRIBUTION
 from stac.openapi import MEDIA_TYPE_OPENAPI
@@ -81,6 +81,7 @@ class CatalogueClient(CoreCrudClient):  # type: ignore[misc]
         for row in rows:
             href = f"{base}collections/{quote(row['id'])}"
             page["links"].append({"rel": "child", "href": href, "type": "application/json", "title": row["title"]})
+        page["links"] += area_links(base)
         for link in page["links"]:
             if link["rel"] == "service-desc":
                 link["type"] = MEDIA_TYPE_OPENAPI

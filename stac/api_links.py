@@ -106,3 +106,14 @@ def _query(assets: Collection[str]) -> str:
 
 def _link(rel: str, href: str, media_type: str, title: str) -> Link:
     return {"rel": rel, "href": href, "type": media_type, "title": title}
+
+
+def area_links(base_url: str) -> list[Link]:
+    """Links of the landing page to the watched areas, and to where one asks for another one (by POST)."""
+    return [
+        _link("areas", f"{base_url}areas", "application/json", "Watched areas"),
+        {
+            **_link("area-requests", f"{base_url}areas/requests", "application/json", "Ask for an area"),
+            "method": "POST",
+        },
+    ]

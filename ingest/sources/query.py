@@ -1,7 +1,6 @@
 """Which products are wanted. Pure functions; a row of a table of watched areas can become a `Query`."""
 
 import json
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -11,13 +10,13 @@ from shapely import union_all
 from shapely.errors import ShapelyError
 from shapely.geometry import mapping, shape
 
+from stac.days import parse_day
 from stac.naming import Baseline, Tile
 
 if TYPE_CHECKING:
     from ingest.sources.base import Offer
 
 type Level = Literal["L1C", "L2A"]
-_RELATIVE = re.compile(r"today(?:\s*-\s*(\d{1,5}))?", re.IGNORECASE)
 _ORBITS = 143
 
 DEFAULT_START = "today-30"
@@ -95,16 +94,6 @@ def query_of(values: Mapping[str, Any], today: date) -> Query:
         max_baseline=high,
         newest_only=values.get("newest_only") is not False,
     )
-
-
-def parse_day(text: str, today: date) -> date:
-    """`2026-01-31`, `today` or `today-30`; raises `ValueError`."""
-    if match := _RELATIVE.fullmatch(text.strip()):
-        return today - timedelta(days=int(match[1] or 0))
-    try:
-        return date.fromisoformat(text.strip())
-    except ValueError as error:
-        raise ValueError(f"{text!r} is no day: expected the form 2026-01-31, today or today-30") from error
 
 
 def parse_baselines(text: str) -> tuple[Baseline | None, Baseline | None]:

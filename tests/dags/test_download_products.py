@@ -114,3 +114,30 @@ def test_relative_days_count_from_the_day_of_the_run():
     relative = {"tiles": ["48PWU"], "start": "today-5", "end": "today"}
     assert source_tasks.discover(relative, "cdse", date(2025, 1, 11))["new"] == 1
     assert source_tasks.discover(relative, "cdse", date(2026, 1, 11))["offered"] == 0
+
+
+def watch(settings, **areas):
+    """Have these areas watched, and no others."""
+    from stac import areas as table
+
+    for area in table.areas(settings):
+        table.remove(settings, area.name)
+    for name, fields in areas.items():
+        table.add(settings, table.checked({"name": name, **fields}))
+
+
+def test_watched_areas_are_asked_for_and_one_that_fails_is_told_after_the_others(bag, provider, settings, monkeypatch):
+    days = {"first_day": "2025-01-01", "last_day": "2025-01-12"}
+    held = {"tiles": ["48PWU"], **days}
+    monkeypatch.setenv("INGEST_EARTH_SEARCH_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("INGEST_SOURCE_PATIENCE", "0")
+    watch(settings, here=held, off={**held, "enabled": False}, away={**held, "provider": "earth-search"})
+    try:
+        state, tasks = run(bag, "discover_products")
+        assert (state, tasks["announce", -1], tasks["verdict", -1]) == ("failed", "success", "failed")
+        assert status.counts(settings) == {"seen": 2}
+        watch(settings, here=held, over={**held, "first_day": "today-1"})
+        state, tasks = run(bag, "discover_products")
+        assert (state, tasks["verdict", -1]) == ("success", "success")
+    finally:
+        watch(settings)
