@@ -1,7 +1,7 @@
 """Sen2Chain's lists of tiles as watched areas: `job_<id>.cfg` and `tiles_to_watch.csv`. Pure.
 
-A job is a table of one line per tile, with `;` between the columns, below a header of `key = value` lines. What areas have
-no field for (masks, indices, removal) is kept in the comment, and told.
+A job is a table of one line per tile, with `;` between the columns, below a header of `key = value` lines. What areas
+have no field for (masks, indices, removal) is kept in the comment, and told.
 """
 
 import re

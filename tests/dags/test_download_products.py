@@ -136,8 +136,11 @@ def test_watched_areas_are_asked_for_and_one_that_fails_is_told_after_the_others
         state, tasks = run(bag, "discover_products")
         assert (state, tasks["announce", -1], tasks["verdict", -1]) == ("failed", "success", "failed")
         assert status.counts(settings) == {"seen": 2}
+        assert provider.seen != []
         watch(settings, here=held, over={**held, "first_day": "today-1"})
         state, tasks = run(bag, "discover_products")
         assert (state, tasks["verdict", -1]) == ("success", "success")
+        watch(settings, over={**held, "first_day": "today-1"})
+        assert run(bag, "discover_products")[1]["search", -1] == "skipped"
     finally:
         watch(settings)
