@@ -34,7 +34,7 @@ class Feature:
     id: str
     geometry: BaseGeometry
     attributes: Mapping[str, Any] = field(default_factory=dict)
-    _projected: dict[int, BaseGeometry] = field(default_factory=dict, repr=False, compare=False)
+    _projected: dict[int, BaseGeometry] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def is_points(self) -> bool:
