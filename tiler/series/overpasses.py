@@ -8,6 +8,7 @@ from itertools import groupby
 import numpy as np
 import shapely
 
+from stac.blocks import BLOCK
 from tiler.series.acquisitions import Observation
 from tiler.series.features import Feature
 from tiler.series.grid import Grid
@@ -35,6 +36,11 @@ class Acquisition:
     def pixels(self) -> int:
         """Pixels that one image of it needs at most: those of the feature's bounding box, for each item."""
         return sum(_pixels_within(self.feature, scene.grid) * len(scene.observations) for scene in self.scenes)
+
+    @property
+    def blocks(self) -> set[tuple[str, int, int]]:
+        """Blocks that the feature's bounding box touches, by tile, row and column."""
+        return {block for scene in self.scenes for block in _blocks_within(self.feature, scene)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,6 +96,14 @@ def _sorted_out(observations: Sequence[Observation]) -> _Seen:
         if usable:
             scenes.append(TileScene(tile=tile, grid=usable[0][1], observations=[found for found, _ in usable]))
     return _Seen(acquired=min(found.acquired for found in observations), scenes=scenes, bare=observations)
+
+
+def _blocks_within(feature: Feature, scene: TileScene) -> Iterator[tuple[str, int, int]]:
+    west, south, east, north = feature.bounds_in(scene.grid.epsg)
+    (top, left), (bottom, right) = scene.grid.pixel(west, north), scene.grid.pixel(east, south)
+    rows = range(max(top, 0) // BLOCK, min(bottom, scene.grid.height - 1) // BLOCK + 1)
+    columns = range(max(left, 0) // BLOCK, min(right, scene.grid.width - 1) // BLOCK + 1)
+    return ((scene.tile, row, column) for row in rows for column in columns)
 
 
 def _pixels_within(feature: Feature, grid: Grid) -> int:

@@ -23,7 +23,8 @@ from tiler.series.reading import read_window
 from tiler.series.sampling import Acquisition, Sampler
 
 _PIXELS = 1_000_000
-_FEATURES = 64
+_FEATURES = 500
+_BLOCKS = 64
 
 type Read = tuple[Image, Window]
 type Windows = Mapping[Window, NDArray[Any]]
@@ -208,14 +209,17 @@ def _runs(want: Want) -> list[Run]:
 
 
 def _chunks(group: Sequence[Acquisition]) -> Iterator[list[Acquisition]]:
+    """In the order given; neighbours share blocks, so that blocks are counted and not features."""
     chunk: list[Acquisition] = []
-    pixels = 0
+    pixels, touched = 0, set[tuple[str, int, int]]()
     for acquisition in group:
-        if chunk and (pixels + acquisition.pixels > _PIXELS or len(chunk) == _FEATURES):
+        more = touched | acquisition.blocks
+        if chunk and (pixels + acquisition.pixels > _PIXELS or len(more) > _BLOCKS or len(chunk) == _FEATURES):
             yield chunk
-            chunk, pixels = [], 0
+            chunk, pixels, more = [], 0, acquisition.blocks
         chunk.append(acquisition)
         pixels += acquisition.pixels
+        touched = more
     yield chunk
 
 
