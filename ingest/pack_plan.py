@@ -19,9 +19,14 @@ _LEAST = 2
 
 @dataclass(frozen=True, kw_only=True)
 class Layout:
-    """How packs are cut: images of a full pack, pixels per side of a part and of a block."""
+    """How packs are cut: images of a full pack, pixels per side of a part and of a block.
+
+    What does not fill a pack is packed by `step`: an image is packed two to three times until its pack is full, and
+    fewer than `step` dates are left to their COGs.
+    """
 
     slots: int = packs.SLOTS
+    step: int = 16
     part: int = packs.PART
     block: int = packs.PACK_BLOCK
 
@@ -48,7 +53,8 @@ def chosen(
     """The images of each pack that there should be, oldest first.
 
     A full pack whose images are all in use stays as it is, so that what comes later does not move what is packed. All
-    other images are packed in the order of time; what is left over waits, or makes a smaller pack if `partial`.
+    other images are packed in the order of time. What is left over makes a smaller pack, by steps, or whole if
+    `partial`; the rest waits.
     """
     by_key = {source.image.key: source for source in sources}
     kept = [
@@ -62,7 +68,9 @@ def chosen(
         if source.image.key not in taken:
             kinds.setdefault(source.kind, []).append(source)
     fresh = [group for free in kinds.values() for group in batched(free, layout.slots)]
-    return kept + [group for group in fresh if len(group) == layout.slots or (partial and len(group) >= _LEAST)]
+    step = 1 if partial else layout.step
+    cut = [group if len(group) == layout.slots else group[: len(group) // step * step] for group in fresh]
+    return kept + [group for group in cut if len(group) >= _LEAST]
 
 
 def superfluous(existing: Sequence[Pack], wanted: Sequence[Pack], current: set[str]) -> list[Pack]:
@@ -72,16 +80,13 @@ def superfluous(existing: Sequence[Pack], wanted: Sequence[Pack], current: set[s
     return [pack for pack in existing if pack.id not in ids and not (set(pack.keys) & current) - answered]
 
 
-def document(pack: Pack, group: Sequence[Source]) -> bytes:
+def document(pack: Pack) -> bytes:
     """What a pack holds, in JSON: lies beside its parts, so that the table can be made again from the bucket."""
     described = {
         "series": pack.series,
         "part": pack.part,
         **{name: value for name, value in asdict(pack.image).items() if name not in ("key", "bands")},
-        "images": [
-            {"key": one.image.key, "item": one.item_id, "datetime": f"{one.acquired:%Y-%m-%dT%H:%M:%SZ}"}
-            for one in group
-        ],
+        "images": list(pack.keys),
     }
     return json.dumps(described, indent=1).encode()
 
@@ -90,7 +95,7 @@ def of_document(prefix: str, content: bytes) -> Pack:
     """The pack that a document describes; raises `IngestError` for what is no such document."""
     try:
         told = json.loads(content)
-        keys = tuple(str(image["key"]) for image in told.pop("images"))
+        keys = tuple(str(key) for key in told.pop("images"))
         series, part = str(told.pop("series")), int(told.pop("part"))
         image = IndexedImage(key=prefix, bands=len(keys), **told)
     except (ValueError, KeyError, TypeError, AttributeError) as error:

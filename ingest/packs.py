@@ -6,18 +6,20 @@ made again: interrupted anywhere, the same call goes on. What a new pack makes s
 
 import logging
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from ingest import cog, pack_pixels
+from ingest import cog, pack_care, pack_pixels
 from ingest.errors import IngestError
 from ingest.pack_plan import Layout, Source, chosen, document, pack_of, superfluous
 from ingest.store import Store
 from stac import packs
+from stac.assets import MASK
+from stac.bands import BANDS
 from stac.blocks import IndexedImage
 from stac.collections import INDICES, L2A
 from stac.database import Connection, connect, transaction
@@ -37,12 +39,11 @@ type Progress = Callable[[int, int], None]
 """Called with the number of parts done, and of all parts to do."""
 
 _SOURCES = """
-SELECT b.key, b.item_id, i.datetime, b.epsg, b.origin_left, b.origin_top, b.pixel_size, b.height, b.width, b.data_type,
+SELECT b.key, b.item_id, o.acquired, b.epsg, b.origin_left, b.origin_top, b.pixel_size, b.height, b.width, b.data_type,
   b.codec, b.predictor, b.nodata
-FROM sen2extract.blocks AS b JOIN pgstac.items AS i ON i.collection = b.collection AND i.id = b.item_id
-WHERE b.collection = %(collection)s AND b.asset = %(asset)s AND starts_with(b.key, %(prefix)s)
-AND (i.content->'properties'->'deprecated') IS DISTINCT FROM 'true'::jsonb
-ORDER BY i.datetime, b.key
+FROM sen2extract.blocks AS b JOIN sen2extract.observations AS o USING (collection, item_id)
+WHERE b.collection = %(collection)s AND b.asset = %(asset)s AND starts_with(b.key, %(prefix)s) AND NOT o.deprecated
+ORDER BY o.acquired, b.key
 """
 _KEYS = "SELECT key FROM sen2extract.blocks WHERE collection = %s AND asset = %s"
 
@@ -66,6 +67,15 @@ class Packed:
         return asdict(self)
 
 
+def assets_of(text: str) -> tuple[str, ...]:
+    """Asset names from a list with commas; raises `IngestError` for one that no table holds."""
+    names = tuple(dict.fromkeys(name.strip().upper() for name in text.split(",") if name.strip()))
+    known = [*INDEX_TABLE, MASK, *BANDS]
+    if unknown := [name for name in names if name not in known]:
+        raise IngestError(f"{', '.join(unknown)} cannot be packed: choose from {', '.join(known)}")
+    return names
+
+
 def series_held(settings: Settings, assets: Sequence[str], tile: str | None = None) -> list[str]:
     """The series of `assets` that the archive holds, of one tile (`48PWU`) if given, sorted."""
     found: set[str] = set()
@@ -81,20 +91,26 @@ def pack_series(
     series: str,
     *,
     partial: bool = False,
+    check: bool = False,
     dry_run: bool = False,
     layout: Layout | None = None,
+    parts: Collection[tuple[int, int]] | None = None,
     progress: Progress | None = None,
 ) -> Packed:
     """Pack the images of a series that are in use and in no pack yet, in the order of time.
 
-    What is less than a full pack waits for more, unless `partial`. Packs of which an image has been replaced are made
-    anew. What stands in the way of this series is told in what is returned.
+    What is less than a full pack is packed by sixteens, or to the last image if `partial`. With `parts` (row, column)
+    only these are made, and no old pack is taken out. Packs of which an image has been replaced are made
+    anew; with `check` those that are damaged too, for which all are read. What stands in the way of this series is told
+    in what is returned.
     """
-    work = _Work(settings=settings, series=series, layout=layout or Layout(), partial=partial)
+    work = _Work(settings=settings, series=series, layout=layout or Layout(), partial=partial, parts=parts)
     try:
         with _claimed(settings, series) as free:
             if not free:
                 return Packed(series=series, state="unchanged", reason="another worker is at it")
+            if check:
+                work.check()
             return work.plan() if dry_run else work.run(progress or (lambda _done, _all: None))
     except (IngestError, StacError) as error:
         return Packed(series=series, state="failed", reason=str(error))
@@ -108,12 +124,20 @@ class _Work:
     series: str
     layout: Layout
     partial: bool
+    parts: Collection[tuple[int, int]] | None
+
+    def check(self) -> None:
+        """Give up the parts that are damaged."""
+        store = Store.connect(self.settings)
+        for key in pack_care.corrupt(self.settings, store, self.series):
+            log.warning("%s is damaged: it is made anew", key)
+            pack_care.give_up(self.settings, store, [key])
 
     def plan(self) -> Packed:
         """What there is to do; nothing is done."""
         sources, _, groups, wanted = self._survey()
         with connect(self.settings) as connection:
-            todo = sum(len(set(pack.parts) - packs.parts_held(connection, pack.id)) for pack in wanted)
+            todo = sum(len(self._missing(connection, pack)) for pack in wanted)
         return replace(self._told(sources, groups, wanted), state="planned", made=todo)
 
     def run(self, progress: Progress) -> Packed:
@@ -121,7 +145,8 @@ class _Work:
         sources, existing, groups, wanted = self._survey()
         store = Store.connect(self.settings)
         made = self._build(store, list(zip(wanted, groups, strict=True)), progress)
-        old = superfluous(existing, wanted, {source.image.key for source in sources})
+        current = {source.image.key for source in sources}
+        old = superfluous(existing, wanted, current) if self.parts is None else []
         with transaction(self.settings, None, f"{self.series}: old packs cannot be taken out") as tx:
             gone = packs.remove(tx, [pack.id for pack in old])
         store.remove(gone)
@@ -150,9 +175,9 @@ class _Work:
         todo = []
         for pack, group in found:
             with connect(self.settings) as connection:
-                missing = sorted(set(pack.parts) - packs.parts_held(connection, pack.id))
+                missing = self._missing(connection, pack)
             if missing:
-                store.put_document(pack_document_key(pack.id), document(pack, group), "application/json")
+                store.put_document(pack_document_key(pack.id), document(pack), "application/json")
                 with transaction(self.settings, None, f"{pack.id}: cannot be entered") as tx:
                     packs.add(tx, pack)
             todo += [(pack, group, row, column) for row, column in missing]
@@ -163,6 +188,10 @@ class _Work:
                 made.append(self._make(store, pack, group, (row, column), Path(folder)))
                 progress(len(made), len(todo))
         return made
+
+    def _missing(self, connection: Connection, pack: Pack) -> list[tuple[int, int]]:
+        wanted = set(pack.parts) if self.parts is None else set(pack.parts) & set(self.parts)
+        return sorted(wanted - packs.parts_held(connection, pack.id))
 
     def _make(self, store: Store, pack: Pack, group: Sequence[Source], place: tuple[int, int], folder: Path) -> int:
         grid = pack_pixels.part_grid(pack, *place)
@@ -191,7 +220,7 @@ def _source(key: str, item_id: str, acquired: datetime, *stored: Any) -> Source:
 
 
 def _collection_of(asset: str) -> str:
-    return INDICES if asset == "MASK" or asset in INDEX_TABLE else L2A
+    return INDICES if asset == MASK or asset in INDEX_TABLE else L2A
 
 
 def _tile_of(series: str) -> str:

@@ -93,6 +93,7 @@ _COLUMNS = (
     "data_type", "codec", "predictor", "nodata", "block_size",
 )  # fmt: skip
 _OF_SERIES = f"SELECT {', '.join(_COLUMNS)} FROM sen2extract.packs WHERE series = ANY(%s) ORDER BY id"  # noqa: S608
+_OF_IDS = f"SELECT {', '.join(_COLUMNS)} FROM sen2extract.packs WHERE id = ANY(%s) ORDER BY id"  # noqa: S608
 _ADD = f"""
 INSERT INTO sen2extract.packs ({", ".join(_COLUMNS)}) VALUES ({", ".join(["%s"] * len(_COLUMNS))})
 ON CONFLICT DO NOTHING
@@ -114,6 +115,11 @@ JOIN sen2extract.pack_parts AS p USING (pack, part_row, part_column)
 def of_series(connection: Connection, series: Iterable[str]) -> list[Pack]:
     """All packs of some series (see `stac.naming.series_of`), finished or not, in the order of their ids."""
     return [_pack(*row) for row in connection.execute(_OF_SERIES, (list(series),), binary=True).fetchall()]
+
+
+def of_ids(connection: Connection, ids: Iterable[str]) -> list[Pack]:
+    """Those of the packs called `ids` that there are."""
+    return [_pack(*row) for row in connection.execute(_OF_IDS, (list(ids),), binary=True).fetchall()]
 
 
 def locate(connection: Connection, runs: Sequence[PartRun]) -> list[tuple[str, bytes] | None]:

@@ -29,6 +29,7 @@ from tiler.series.engine import Engine
 from tiler.series.features import Feature, point, project
 from tiler.series.formats import FORMATS
 from tiler.series.request import parse_request
+from tiler.series.rows import Told
 
 LAYOUT = Layout(slots=4, part=256, block=32)
 LOWER = dataclasses.replace(GRID, top=GRID.top - 5600)
@@ -145,7 +146,7 @@ def test_every_row_is_the_one_without_packs(engine, packed):
 def test_the_stream_is_the_same(engine, packed):
     assert packed
     plan = engine.plan(parse_request("sentinel-2-indices", {}), POINTS)
-    found = sorted(engine.stream(plan), key=str)
+    found = sorted(engine.stream(plan, Told()), key=str)
 
     assert found == sorted(engine.run(plan).rows, key=str)
 

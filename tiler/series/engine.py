@@ -23,7 +23,7 @@ from tiler.series.features import Feature, around
 from tiler.series.overpasses import Acquisition, Overpasses
 from tiler.series.patience import Guarded, Patience
 from tiler.series.request import SeriesRequest
-from tiler.series.rows import Row, Series, Told
+from tiler.series.rows import Row, Series, Told, ordered
 from tiler.series.sampling import Sampler
 from tiler.series.units import Blocks, Cost, Unit, fetch, locate, total, units
 from tiler.series.version import VERSION
@@ -32,6 +32,7 @@ _WIDEST = 3.0
 """Degrees: what is wider or higher than three tiles is refused without asking the catalogue."""
 _PIXELS_AT_ONCE = 16_000_000
 _LOCATED_AT_ONCE = 2000
+_PIXELS_IN_HAND = 10_000
 _NUMBERS_AT_ONCE = 32_000_000
 
 
@@ -131,7 +132,7 @@ class Engine:
         kept = [row for row in rows if row.is_enough(plan.request.min_valid)]
         return Series(
             request=plan.request,
-            rows=_ordered(kept, plan),
+            rows=ordered(kept, plan.features, plan.request),
             attributes={feature.id: feature.attributes for feature in plan.features},
             acquisitions=len(plan.acquisitions),
             dropped=len(rows) - len(kept),
@@ -203,11 +204,18 @@ class Engine:
             yield batch
 
     def _begin(self, sampler: Sampler, unit: Unit, told: Told, patience: Patience, *, many: bool) -> Future[list[Row]]:
-        """Among many units each reads its own images, one after the other; of few, all images are read at once."""
+        """Among many units each reads its own images, one after the other; of few, all images are read at once.
+
+        A small one that packs have delivered has nothing to wait for: handing it to a thread would cost more.
+        """
         fetched = {} if many else fetch(self.store, unit, Guarded(self._fetchers, patience))
         source = Blocks(
             store=self.store, unit=unit, fetched=fetched, unindexed=told.unindexed, gdal=self._gdal, patience=patience
         )
+        if unit.is_delivered and unit.pixels <= _PIXELS_IN_HAND:
+            done: Future[list[Row]] = Future()
+            done.set_result(_sample(sampler, unit, source))
+            return done
         return (self._fetchers if many else self._executor).submit(_sample, sampler, unit, source)
 
     def _check_cost(self, acquisitions: Sequence[Acquisition], sizes: Sequence[int], images: int) -> None:
@@ -264,13 +272,3 @@ def _refuse_huge(feature: Feature) -> None:
 def _images_per_item(request: SeriesRequest) -> int:
     bands = {band for index in request.indices for band in index.bands}
     return 1 + max(len(request.names), len(bands & set(BANDS)))
-
-
-def _ordered(rows: Sequence[Row], plan: Plan) -> list[Row]:
-    """By feature as given, then time as asked, then index as asked."""
-    place = {feature.id: position for position, feature in enumerate(plan.features)}
-    name = {asked: position for position, asked in enumerate(plan.request.names)}
-    sign = -1 if plan.request.order == "newest" else 1
-    return sorted(
-        rows, key=lambda row: (place[row.feature_id], sign * row.acquired.timestamp(), row.tile, name[row.index])
-    )

@@ -58,6 +58,11 @@ class Unit:
     located: dict[str, Located] = field(default_factory=dict)
 
     @property
+    def is_delivered(self) -> bool:
+        """Whether packs have delivered all that it reads."""
+        return not any(want.left for want in self.wants.values())
+
+    @property
     def pixels(self) -> int:
         """Pixels of one image of it, at most."""
         return sum(acquisition.pixels for acquisition in self.acquisitions)
