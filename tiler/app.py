@@ -23,9 +23,10 @@ from titiler.pgstac.extensions import searchInfoExtension
 from titiler.pgstac.factory import MosaicTilerFactory, add_search_list_route, add_search_register_route
 
 from stac.settings import Settings
-from tiler import health
+from tiler import edr, health
 from tiler.dependencies import MosaicParams, collection_path, item_path, object_path
 from tiler.edr import EdrExtension
+from tiler.edr_documents import landing_links
 from tiler.errors import add_error_handlers
 from tiler.extension import SeriesExtension
 from tiler.masking import MaskParams
@@ -61,6 +62,7 @@ def create_app(settings: Settings | None = None, tiler: TilerSettings | None = N
     for factory in (TMSFactory(), AlgorithmFactory(), ColorMapFactory()):
         app.include_router(factory.router)
     app.include_router(health.router)
+    app.include_router(edr.router)
     _add_landing(app)
     if (_STATIC / "index.html").is_file():
         app.mount("/app", StaticFiles(directory=_STATIC, html=True), name="app")
@@ -227,10 +229,12 @@ def _add_landing(app: FastAPI) -> None:
         base = str(request.base_url).rstrip("/")
         return {
             "title": app.title,
+            "description": "Sentinel-2 as map tiles, and as time series of any place (also by OGC API - EDR).",
             "links": [
                 {"rel": "self", "type": "application/json", "href": f"{base}/"},
                 {"rel": "service-desc", "type": "application/vnd.oai.openapi+json;version=3.1", "href": f"{base}/api"},
                 {"rel": "status", "type": "application/json", "href": f"{base}/readyz"},
+                *landing_links(base),
                 {"rel": "tiling-schemes", "type": "application/json", "href": f"{base}/tileMatrixSets"},
             ],
         }
