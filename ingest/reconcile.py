@@ -1,6 +1,6 @@
 """Whether bucket, catalogue, block index and ledger agree, and what can be done where they do not."""
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from posixpath import basename, dirname
@@ -10,7 +10,7 @@ from ingest import block_index, ledger, pack_care
 from ingest.outcome import Outcome
 from ingest.pipeline import derive_product
 from ingest.store import Store
-from stac import observations, packs
+from stac import jobs, observations, packs
 from stac.catalog import underived
 from stac.inventory import object_keys
 from stac.settings import Settings
@@ -71,7 +71,7 @@ def report(settings: Settings) -> Report:
     """Compare the keys of the bucket with the assets of the catalogue; changes nothing."""
     store = Store.connect(settings)
     named = object_keys(settings)
-    held = set(store.keys())
+    held = {key for key, _ in store.entries() if not key.startswith(jobs.PREFIX)}
     wanted = {key for keys in named.values() for key in keys}
     return Report(
         items=len(named),
@@ -113,9 +113,14 @@ def _remove_orphans(settings: Settings, older_than: timedelta) -> list[str]:
     # In this order: what is published after the listing is in the catalogue by now, or its worker still busy.
     busy = ledger.busy(settings)
     named = {key for keys in object_keys(settings).values() for key in keys} | packs.objects(settings).keys()
-    orphans = [key for key in old if key not in named and basename(dirname(key)) not in busy]
+    orphans = [key for key in old if _is_orphan(key, named, busy)]
     store.remove(orphans)
     return orphans
+
+
+def _is_orphan(key: str, named: Container[str], busy: Container[str]) -> bool:
+    """Results of jobs are no orphans: they expire by themselves."""
+    return not (key in named or key.startswith(jobs.PREFIX) or basename(dirname(key)) in busy)
 
 
 def _counted(found: dict[str, Any], kinds: Iterable[str]) -> dict[str, Any]:

@@ -97,11 +97,12 @@ async def statistics_as(request: Request, collection_id: Collection, suffix: str
 def _of_files(
     request: Request, collection: str, suffix: str | None, files: Mapping[str, bytes], gone: Event
 ) -> Response:
-    features, report = _places(files, request.app.state.tiler)
+    tiler: TilerSettings = request.app.state.tiler
+    features, report = places(files, UploadLimits(features=tiler.max_features, vertices=tiler.max_vertices))
     return answer(request, collection, suffix, features, report, gone=gone)
 
 
-def _places(files: Mapping[str, bytes], tiler: TilerSettings) -> tuple[Sequence[Feature], Mapping[str, Any] | None]:
+def places(files: Mapping[str, bytes], limits: UploadLimits) -> tuple[Sequence[Feature], Mapping[str, Any] | None]:
     """GeoJSON of this request is taken as it is or refused; files that users have are repaired, with a report."""
     body = files.get(UNNAMED, b"")
     if body.lstrip()[:1] in (b"", b"{", b"[") and set(files) == {UNNAMED}:
@@ -110,9 +111,9 @@ def _places(files: Mapping[str, bytes], tiler: TilerSettings) -> tuple[Sequence[
         except (ValueError, RecursionError) as error:
             raise SeriesRequestError(f"the body is no JSON: {str(error)[:200]}") from error
         if not (isinstance(document, dict) and "crs" in document):
-            found = parse_features(document, max_features=tiler.max_features, max_vertices=tiler.max_vertices)
+            found = parse_features(document, max_features=limits.features, max_vertices=limits.vertices)
             return found, None
-    return read_upload(files, UploadLimits(features=tiler.max_features, vertices=tiler.max_vertices))
+    return read_upload(files, limits)
 
 
 def answer(
@@ -141,7 +142,7 @@ def answer(
     if parse_explain(parameters):
         return JSONResponse(_told(engine.explain(plan), asked, plan), headers={"Server-Timing": watch.header})
     tag = f'"{plan.digest}-{wanted.name}"'
-    headers = _headers(asked, wanted, plan, tag, tiler) | _reported(report)
+    headers = _headers(asked, wanted, plan, tag, tiler) | reported(report)
     if tag in re.split(r"\s*,\s*", request.headers.get("if-none-match", "").replace("W/", "")):
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
     if wanted.name == "ndjson" and can_stream(plan.request):
@@ -217,7 +218,7 @@ def _headers(asked: SeriesRequest, wanted: Format, plan: Plan, tag: str, tiler: 
     return headers
 
 
-def _reported(report: Mapping[str, Any] | None) -> dict[str, str]:
+def reported(report: Mapping[str, Any] | None) -> dict[str, str]:
     """What became of an upload, for formats that have no place to say it."""
     if report is None:
         return {}

@@ -266,6 +266,7 @@ def test_a_product_whose_bytes_changed_is_published_anew(
     source = write(cloudiness=0.1)
     assert ingest(source, settings=settings).state == "published"
     before = set(bucket.keys())
+    bucket.put_document("jobs/0/result.csv", b"x", "text/csv")  # of a job: it expires by itself
     shutil.rmtree(source)
     write(cloudiness=0.9)
     assert ingest(source, settings=settings).state == "published"
@@ -275,6 +276,7 @@ def test_a_product_whose_bytes_changed_is_published_anew(
     assert set(found.unknown) < before
     assert set(fix(settings, older_than=AT_ONCE).removed) == set(found.unknown)
     assert report(settings).unknown == ()
+    assert bucket.get("jobs/0/result.csv") == b"x"
     assert entry(settings, SPEC.name)["attempts"] == 2
     assert ingest(source, settings=settings).state == "unchanged"
 

@@ -23,7 +23,7 @@ from tiler.series.features import Feature, around
 from tiler.series.overpasses import Acquisition, Overpasses
 from tiler.series.patience import Guarded, Patience
 from tiler.series.request import SeriesRequest
-from tiler.series.rows import Row, Series, Told
+from tiler.series.rows import Row, Series, Told, ordered
 from tiler.series.sampling import Sampler
 from tiler.series.units import Blocks, Cost, Unit, fetch, locate, total, units
 from tiler.series.version import VERSION
@@ -132,7 +132,7 @@ class Engine:
         kept = [row for row in rows if row.is_enough(plan.request.min_valid)]
         return Series(
             request=plan.request,
-            rows=_ordered(kept, plan),
+            rows=ordered(kept, plan.features, plan.request),
             attributes={feature.id: feature.attributes for feature in plan.features},
             acquisitions=len(plan.acquisitions),
             dropped=len(rows) - len(kept),
@@ -272,13 +272,3 @@ def _refuse_huge(feature: Feature) -> None:
 def _images_per_item(request: SeriesRequest) -> int:
     bands = {band for index in request.indices for band in index.bands}
     return 1 + max(len(request.names), len(bands & set(BANDS)))
-
-
-def _ordered(rows: Sequence[Row], plan: Plan) -> list[Row]:
-    """By feature as given, then time as asked, then index as asked."""
-    place = {feature.id: position for position, feature in enumerate(plan.features)}
-    name = {asked: position for position, asked in enumerate(plan.request.names)}
-    sign = -1 if plan.request.order == "newest" else 1
-    return sorted(
-        rows, key=lambda row: (place[row.feature_id], sign * row.acquired.timestamp(), row.tile, name[row.index])
-    )

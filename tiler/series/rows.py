@@ -1,7 +1,7 @@
 """The rows of a series: one per feature, acquisition and index."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
@@ -79,7 +79,8 @@ class Series:
 
     `unindexed` counts the objects that the block index did not hold, read by GDAL at many times the cost; `packed` the
     images that packs answered for, `broken` the objects of packs that could not be read and had to be done without;
-    `lossy` the observations of an archive that had lost something before it was imported.
+    `lossy` the observations of an archive that had lost something before it was imported. `span` is the first and the
+    last acquisition of a larger whole of which this is a part.
     """
 
     request: SeriesRequest
@@ -95,6 +96,7 @@ class Series:
     features: Sequence[Feature] = ()
     report: Mapping[str, Any] | None = None
     smoothing: Sequence[Mapping[str, Any]] = ()
+    span: tuple[datetime, datetime] | None = None
 
     @property
     def statuses(self) -> dict[str, int]:
@@ -106,3 +108,13 @@ class Series:
     def is_complete(self) -> bool:
         """Whether everything could be read: only then may the answer be cached."""
         return not any(row.status in ("unreadable", "partial") for row in self.rows)
+
+
+def ordered(rows: Iterable[Row], features: Sequence[Feature], request: SeriesRequest) -> list[Row]:
+    """By feature as given, then time as asked, then index as asked."""
+    place = {feature.id: position for position, feature in enumerate(features)}
+    name = {asked: position for position, asked in enumerate(request.names)}
+    sign = -1 if request.order == "newest" else 1
+    return sorted(
+        rows, key=lambda row: (place[row.feature_id], sign * row.acquired.timestamp(), row.tile, name[row.index])
+    )
