@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from ingest.cli_import import import_sen2chain
+from ingest.cli_pack import pack
 from ingest.errors import IngestError
 from stac.errors import StacError
 
@@ -38,6 +39,7 @@ app = typer.Typer(
 )
 
 app.command("import-sen2chain")(import_sen2chain)
+app.command("pack")(pack)
 for _found in entry_points(group="sen2extract.commands"):
     # Ingestion does not know who else has commands, only how they say so.
     _found.load()(app)
@@ -199,7 +201,7 @@ def rebuild(*, as_json: AsJson = False) -> None:
 
     done = work.rebuild(Settings())
     text = f"{done.items} items, {done.indexed} of them indexed anew; {done.entries} entries of the ledger"
-    _say(as_json, asdict(done), text)
+    _say(as_json, asdict(done), f"{text}; {done.packs} packs")
     for key, reason in done.refused:
         typer.echo(f"{key}: {reason}", err=True)
     if done.refused:

@@ -6,11 +6,11 @@ from datetime import UTC, datetime, timedelta
 from posixpath import basename, dirname
 from typing import Any
 
-from ingest import block_index, ledger
+from ingest import block_index, ledger, pack_care
 from ingest.outcome import Outcome
 from ingest.pipeline import derive_product
 from ingest.store import Store
-from stac import jobs
+from stac import jobs, observations, packs
 from stac.catalog import underived
 from stac.inventory import object_keys
 from stac.settings import Settings
@@ -27,6 +27,7 @@ class Report:
 
     `missing`: objects that items name and the bucket lacks. `unknown`: objects that no item names, left by an
     interrupted ingestion or a replaced version. `underived`: L2A scenes without an index product.
+    `unpacked`: objects of packs that are lost or of another size; the images are read from their COGs.
     """
 
     items: int
@@ -34,6 +35,7 @@ class Report:
     missing: tuple[str, ...]
     unknown: tuple[str, ...]
     underived: tuple[str, ...]
+    unpacked: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -42,17 +44,23 @@ class Report:
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON: counts, and up to twenty examples of each kind."""
-        return {**_counted(asdict(self), ("missing", "unknown", "underived")), "ok": self.ok}
+        return {**_counted(asdict(self), ("missing", "unknown", "underived", "unpacked")), "ok": self.ok}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Repair:
-    """What was repaired: orphan objects removed, index products made, images indexed anew, ledger entries set right."""
+    """What was repaired: orphan objects removed, index products made, images indexed anew, rows set right.
+
+    `observed` counts rows of the table of observations, `entries` those of the ledger, `unpacked` objects of packs that
+    were given up: `sen2extract pack` makes them anew.
+    """
 
     removed: tuple[str, ...]
     derived: tuple[Outcome, ...]
     indexed: tuple[str, ...]
+    observed: int
     entries: int
+    unpacked: int = 0
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON: counts, and up to twenty examples of each kind."""
@@ -69,8 +77,9 @@ def report(settings: Settings) -> Report:
         items=len(named),
         objects=len(held),
         missing=tuple(sorted(wanted - held)),
-        unknown=tuple(sorted(held - wanted)),
+        unknown=tuple(sorted(held - wanted - packs.objects(settings).keys())),
         underived=tuple(underived(settings)),
+        unpacked=pack_care.damaged(settings, store),
     )
 
 
@@ -79,12 +88,16 @@ def fix(settings: Settings, *, older_than: timedelta = SAFETY) -> Repair:
 
     Objects that no item names are removed if they are older than `older_than` and nobody is at their product.
     """
+    store = Store.connect(settings)
+    unpacked = pack_care.give_up(settings, store, pack_care.damaged(settings, store))
     derived = tuple(derive_product(item_id, settings=settings) for item_id in underived(settings))
     return Repair(
         removed=tuple(_remove_orphans(settings, older_than)),
         derived=derived,
         indexed=block_index.fill(settings),
+        observed=observations.repair(settings),
         entries=ledger.align(settings),
+        unpacked=unpacked,
     )
 
 
@@ -99,7 +112,7 @@ def _remove_orphans(settings: Settings, older_than: timedelta) -> list[str]:
     old = [key for key, written in store.entries() if written <= limit]
     # In this order: what is published after the listing is in the catalogue by now, or its worker still busy.
     busy = ledger.busy(settings)
-    named = {key for keys in object_keys(settings).values() for key in keys}
+    named = {key for keys in object_keys(settings).values() for key in keys} | packs.objects(settings).keys()
     orphans = [key for key in old if _is_orphan(key, named, busy)]
     store.remove(orphans)
     return orphans

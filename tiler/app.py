@@ -105,6 +105,7 @@ def _engine(settings: Settings, tiler: TilerSettings, pool: ConnectionPool) -> E
         store=objects.connect(settings, seconds=tiler.object_seconds),
         threads=tiler.threads,
         requests=tiler.requests,
+        gdal_seconds=tiler.gdal_seconds,
         limits=limits,
     )
 

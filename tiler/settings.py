@@ -17,6 +17,9 @@ class TilerSettings(BaseSettings):
     object_seconds: float = Field(
         default=10, gt=0, description="how long a series waits for one object before its row says unreadable"
     )
+    gdal_seconds: float = Field(
+        default=60, gt=0, description="how long one series request may read images that the block index lacks"
+    )
     pool_size: int = Field(default=8, ge=1, description="most database connections of one process")
     max_features: int = Field(default=500, ge=1, description="most features of one series request")
     max_vertices: int = Field(default=100_000, ge=1, description="most vertices over all features of one request")

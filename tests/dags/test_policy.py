@@ -17,6 +17,7 @@ def test_every_dag_file_can_be_imported(bag):
         "reconcile_catalogue",
         "extract_series",
         "expire_jobs",
+        "pack_series",
     }
 
 

@@ -95,7 +95,10 @@ def state_of(settings: Settings, bucket: Store) -> dict[str, Any]:
         blocks = connection.execute(
             "SELECT collection, item_id, asset, key, md5(spans) FROM sen2extract.blocks ORDER BY 1, 2, 3"
         ).fetchall()
-    return {"items": items, "keys": sorted(bucket.keys()), "ledger": entries, "blocks": blocks}
+        observed = connection.execute("SELECT * FROM sen2extract.observations ORDER BY 1, 2").fetchall()
+    return {
+        "items": items, "keys": sorted(bucket.keys()), "ledger": entries, "blocks": blocks, "observations": observed,
+    }  # fmt: skip
 
 
 def wait_until_free(settings: Settings) -> None:

@@ -59,11 +59,27 @@ class Row:
         return self.statistics is None or self.statistics.valid_fraction >= min_valid
 
 
+@dataclass(kw_only=True)
+class Told:
+    """What is told of how an answer was read: noted while it is.
+
+    Keys of images that GDAL had to read; how many the block index lacks of those that were looked up; images from
+    packs, keys of broken packs.
+    """
+
+    unindexed: set[str] = field(default_factory=set)
+    lacking: int = 0
+    packed: int = 0
+    broken: set[str] = field(default_factory=set)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Series:
     """A whole answer; `attributes` are the features' own, by feature id; `report` says what became of an upload.
 
-    `unindexed` counts the objects that the block index did not hold, read by GDAL at many times the cost. `span` is the
+    `unindexed` counts the objects that the block index did not hold, read by GDAL at many times the cost; `packed` the
+    images that packs answered for, `broken` the objects of packs that could not be read and had to be done without;
+    `lossy` the observations of an archive that had lost something before it was imported. `span` is the
     first and the last acquisition of a larger whole of which this is a part.
     """
 
@@ -74,6 +90,9 @@ class Series:
     dropped: int = 0
     nearest: Nearest | None = None
     unindexed: int = 0
+    lossy: int = 0
+    packed: int = 0
+    broken: int = 0
     features: Sequence[Feature] = ()
     report: Mapping[str, Any] | None = None
     smoothing: Sequence[Mapping[str, Any]] = ()
