@@ -61,7 +61,8 @@ class Airflow:
 
     def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> httpx.Response:
         answer = self._send(method, path, body)
-        if answer.status_code == HTTPStatus.UNAUTHORIZED:  # the token has expired, or Airflow has a new secret
+        # The token has expired, or Airflow has a new secret: it answers 403 to that.
+        if answer.status_code in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
             self._token = ""
             answer = self._send(method, path, body)
         return answer
