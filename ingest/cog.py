@@ -58,12 +58,13 @@ def write_cog(
     *,
     radiometry: Radiometry,
     overviews: Resampling = "average",
+    statistics: Statistics | None = None,
     tags: dict[str, str] | None = None,
 ) -> LocalFile:
     """Write `pixels`, (rows, columns) or (bands, rows, columns), as a COG with 256 x 256 blocks, ZSTD, predictor 2.
 
-    Scale, offset, nodata and unit go into the file's own tags. Raises `IngestError` if the disk takes no more, and
-    `InvalidProductError` if the file is not valid.
+    Scale, offset, nodata, unit and `statistics` go into the file's own tags, as GDAL names them. Raises `IngestError`
+    if the disk takes no more, and `InvalidProductError` if the file is not valid.
     """
     stack = np.ascontiguousarray(pixels if pixels.ndim == 3 else pixels[np.newaxis])  # noqa: PLR2004
     options = {
@@ -82,6 +83,8 @@ def write_cog(
         dataset.build_overviews(_levels(stack.shape), Averaging[overviews])
         _describe_bands(dataset, radiometry)
         dataset.update_tags(**(tags or {}))
+        if statistics is not None:
+            dataset.update_tags(1, **_statistics_tags(statistics))
         gdal_copy(dataset, path, driver="COG", **options)
     return _validated(path)
 
@@ -196,6 +199,18 @@ def _describe_bands(dataset: DatasetWriter, radiometry: Radiometry) -> None:
     dataset.offsets = [radiometry.offset] * dataset.count
     if radiometry.unit:
         dataset.units = [radiometry.unit] * dataset.count
+
+
+def _statistics_tags(statistics: Statistics) -> dict[str, str]:
+    """As GDAL and QGIS look for them, in stored numbers."""
+    values = {
+        "MINIMUM": statistics.minimum,
+        "MAXIMUM": statistics.maximum,
+        "MEAN": statistics.mean,
+        "STDDEV": statistics.stddev,
+        "VALID_PERCENT": statistics.valid_percent,
+    }
+    return {f"STATISTICS_{name}": f"{value:.6g}" for name, value in values.items() if value is not None}
 
 
 def _levels(shape: tuple[int, ...]) -> list[int]:

@@ -27,3 +27,15 @@ class MisplacedBlockError(StacError):
 
 class DamagedBlockError(StacError):
     """A block of an image cannot be decoded."""
+
+
+class ExistsError(CatalogError):
+    """What is to be made is there already, or what is to be removed is still in use."""
+
+
+class MissingError(CatalogError):
+    """What is to be changed is not there."""
+
+
+class InvalidDocumentError(StacError, ValueError):
+    """An item or collection that cannot be taken as it is; the message says what is wrong with it."""

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, cast
 
-from fastapi import FastAPI, Request
+from fastapi import Depends, FastAPI, Request
 from psycopg_pool import ConnectionPool
 from starlette.middleware.cors import CORSMiddleware
 from starlette.staticfiles import StaticFiles
@@ -21,9 +21,11 @@ from titiler.pgstac.dependencies import ttl_cache as search_cache
 from titiler.pgstac.extensions import searchInfoExtension
 from titiler.pgstac.factory import MosaicTilerFactory, add_search_list_route, add_search_register_route
 
+from stac import openapi
 from stac.settings import Settings
-from tiler import health
+from tiler import health, places
 from tiler.dependencies import MosaicParams, collection_path, item_path, object_path
+from tiler.docs import add_docs
 from tiler.edr import EdrExtension
 from tiler.errors import add_error_handlers
 from tiler.extension import SeriesExtension
@@ -33,6 +35,7 @@ from tiler.masking import MaskParams
 from tiler.middleware import CacheHeaders, NoViewers
 from tiler.reader import AssetReader, ItemReader, MosaicBackend, MosaicItemReader
 from tiler.rendering import colormap_params, render_params
+from tiler.sane import sane
 from tiler.series import objects
 from tiler.series.engine import Engine, Limits
 from tiler.series.objects import use_store
@@ -49,6 +52,7 @@ def create_app(settings: Settings | None = None, tiler: TilerSettings | None = N
     app = FastAPI(
         title="Sen2Extract tiles and time series",
         lifespan=_lifespan,
+        dependencies=[Depends(sane)],
         openapi_url="/api",
         # FastAPI's documentation pages load their scripts from a CDN.
         docs_url=None,
@@ -64,7 +68,10 @@ def create_app(settings: Settings | None = None, tiler: TilerSettings | None = N
     for factory in (TMSFactory(), AlgorithmFactory(), ColorMapFactory()):
         app.include_router(factory.router)
     app.include_router(health.router)
+    app.include_router(places.router)
     _add_landing(app)
+    openapi.told(app, openapi.tiler)
+    add_docs(app)
     if (_STATIC / "index.html").is_file():
         app.mount("/app", StaticFiles(directory=_STATIC, html=True), name="app")
     return app
@@ -225,11 +232,14 @@ def _add_landing(app: FastAPI) -> None:
     def landing(request: Request) -> dict[str, Any]:
         """Where to go from here."""
         base = str(request.base_url).rstrip("/")
+        browser: str = app.state.tiler.stac_browser_url
         return {
             "title": app.title,
             "links": [
+                *([{"rel": "stac-browser", "type": "text/html", "href": browser}] if browser else []),
                 {"rel": "self", "type": "application/json", "href": f"{base}/"},
                 {"rel": "service-desc", "type": "application/vnd.oai.openapi+json;version=3.1", "href": f"{base}/api"},
+                {"rel": "service-doc", "type": "text/html", "href": f"{base}/api.html"},
                 {"rel": "status", "type": "application/json", "href": f"{base}/readyz"},
                 {"rel": "tiling-schemes", "type": "application/json", "href": f"{base}/tileMatrixSets"},
             ],

@@ -31,6 +31,10 @@ class TilerSettings(BaseSettings):
     )
     max_body_bytes: int = Field(default=10_000_000, ge=1, description="most bytes of a request's body")
     cache_seconds: int = Field(default=60, ge=0, description="max-age of series; tiles of one item are kept an hour")
+    stac_browser_url: str = Field(
+        default="",
+        description="where a STAC Browser shows an item, whose address is appended; empty: the page offers none",
+    )
 
     airflow_url: str = Field(
         default="", description="address of Airflow, which runs jobs; empty: there are none, large requests are refused"

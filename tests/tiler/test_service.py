@@ -226,9 +226,13 @@ def test_our_own_object_is_opened_by_either_address(archive, kind):
 
 
 def test_pages_of_scripts_from_elsewhere_are_not_served(archive):
-    for path in ("/", "/tileMatrixSets", "/colorMaps", "/algorithms", "/docs", "/redoc", "/api.html"):
+    for path in ("/", "/tileMatrixSets", "/colorMaps", "/algorithms", "/docs", "/redoc"):
         answer = archive.client.get(path, headers={"Accept": "text/html"})
         assert "html" not in answer.headers["content-type"]
+    page = archive.client.get("/api.html")
+    assert "default-src 'self'" in page.headers["content-security-policy"]
+    assert 'src="app/docs/api.js"' in page.text
+    assert "://" not in page.text.replace(str(archive.client.base_url), "")
 
 
 def test_openapi_holds_the_series(archive):

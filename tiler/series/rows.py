@@ -79,8 +79,8 @@ class Series:
 
     `unindexed` counts the objects that the block index did not hold, read by GDAL at many times the cost; `packed` the
     images that packs answered for, `broken` the objects of packs that could not be read and had to be done without;
-    `lossy` the observations of an archive that had lost something before it was imported. `span` is the
-    first and the last acquisition of a larger whole of which this is a part.
+    `lossy` the observations of an archive that had lost something before it was imported. `span` is the first and the
+    last acquisition of a larger whole of which this is a part.
     """
 
     request: SeriesRequest
