@@ -28,7 +28,7 @@ from starlette.middleware import Middleware
 from stac.api_aggregation import AggregatePost, AggregationExtension
 from stac.api_client import DESCRIPTION, TITLE, CatalogueClient, Queryables, json_object, known_parameters
 from stac.api_errors import handle_errors
-from stac.api_middleware import Heads, PlainOptions, SearchLimit
+from stac.api_middleware import Heads, PlainHosts, PlainOptions, SearchLimit
 from stac.api_pages import add_probes
 from stac.database import PGSTAC_PATH
 from stac.openapi import catalogue, told, with_fields
@@ -71,6 +71,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     told(app, catalogue, with_fields)
     app.add_middleware(PlainOptions)
     app.add_middleware(Heads)
+    app.add_middleware(PlainHosts)
     # Innermost, so that its refusals too may be read by any page.
     app.user_middleware.append(Middleware(SearchLimit))
     return app
