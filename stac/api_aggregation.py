@@ -18,6 +18,7 @@ from stac_fastapi.types.search import APIRequest, BaseSearchGetRequest, str2list
 
 from stac.aggregation import AGGREGATIONS, CONFORMANCE, DEFAULT_INTERVAL, Interval, chosen, describe, statement
 from stac.api_client import parsed, settle
+from stac.search import CURRENT
 
 _WHICH = f"What to count, of: {', '.join(AGGREGATIONS)}."
 _HOW = "Length of the buckets of datetime_frequency."
@@ -82,13 +83,15 @@ async def aggregate_post(search: Any, request: Request) -> dict[str, Any]:
 
 async def _aggregate(search: Any, request: Request, collection_id: str | None) -> dict[str, Any]:
     wanted = chosen(search.aggregations)
-    settle(search)
+    current = settle(search, hide=False)
     if collection_id is not None:
         await _check_collection(request, collection_id)
         search.collections = [collection_id]
     asked = search.model_dump_json(exclude_none=True, by_alias=True, exclude=_NOT_OF_A_SEARCH)
     async with request.app.state.get_connection(request, "r") as connection:
         where = await connection.fetchval("SELECT stac_search_to_where($1::text::jsonb)", asked)
+        if current:
+            where = f"{where} AND {CURRENT}"
         counted = await connection.fetchval(statement(wanted, search.datetime_frequency_interval, where))
     return _document(request, describe(wanted, counted), "aggregate", collection_id)
 

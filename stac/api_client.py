@@ -6,14 +6,17 @@ from typing import Any
 from urllib.parse import quote
 
 import attr
+import orjson
 from fastapi import Request
 from pydantic import BaseModel
 from stac_fastapi.pgstac.core import CoreCrudClient, clean_search_args
 from stac_fastapi.pgstac.extensions.filter import FiltersClient
+from stac_fastapi.types.errors import NotFoundError
 from stac_fastapi.types.requests import get_base_url
 from starlette.responses import Response
 
 from stac.api_links import STAC_BROWSER, add_collection_links, add_item_links
+from stac.api_search import search
 from stac.collections import ATTRIBUTION
 from stac.openapi import MEDIA_TYPE_OPENAPI
 from stac.search import (
@@ -50,6 +53,7 @@ DESCRIPTION = (
     "Sentinel-2 scenes and spectral indices as Cloud-Optimized GeoTIFFs. Superseded products are left out of searches "
     f"unless they are asked for by id or by `deprecated`. {ATTRIBUTION}."
 )
+_GEOJSON = "application/geo+json"
 # The OpenAPI document is of version 3.1.
 _NOT_CONFORMANCE = {"http://www.opengis.net/spec/ogcapi-features-1/1.0/conf/oas30"}
 _PARSED = ("filter", "query", "intersects")
@@ -123,7 +127,20 @@ class CatalogueClient(CoreCrudClient):  # type: ignore[misc]
         check_fields(kwargs.get("fields"))
         return _as_geojson(await super().item_collection(collection_id, request, **kwargs))
 
+    async def get_item(self, item_id: str, collection_id: str, request: Request, **_: Any) -> Any:
+        """An item; the collection is looked at only to say which of the two is not there."""
+        wanted = self.pgstac_search_model(ids=[item_id], collections=[collection_id], limit=1)
+        found = await self._search_base(wanted, request)
+        if not found["features"]:
+            await self.get_collection(collection_id, request)
+            raise NotFoundError(f"Item {item_id} in Collection {collection_id} does not exist.")
+        return _as_geojson(found["features"][0])
+
     async def _search_base(self, search_request: Any, request: Request) -> Any:
+        fields = getattr(search_request, "fields", None)
+        if not (fields and (fields.include or fields.exclude)):
+            current = settle(search_request, hide=False)
+            return await search(search_request, request, current=current)
         settle(search_request)
         result = await super()._search_base(search_request, request)
         for item in result["features"]:
@@ -172,9 +189,13 @@ def json_object(model: type[BaseModel]) -> Callable[[Request], Awaitable[None]]:
     return check
 
 
-def settle(search: Any) -> None:
-    """Put a search into the form that pgSTAC answers; raises `SearchError`."""
-    search.conf = None
+def settle(search: Any, *, hide: bool = True) -> bool:
+    """Put a search into the form that pgSTAC answers; raises `SearchError`.
+
+    Returns whether superseded items are to be hidden, which the filter does unless `hide` is False: `CURRENT` is left
+    to the caller then, which is cheaper than having pgSTAC make it of CQL2.
+    """
+    search.conf = None  # pgSTAC's settings are ours to choose
     check_text(search.model_dump(mode="python"))
     settle_fields(getattr(search, "fields", None))
     check_token(getattr(search, "token", None))
@@ -186,12 +207,14 @@ def settle(search: Any) -> None:
     check_operators(filter_)
     check_properties(properties(filter_), "query" if search.query else "filter")
     check_properties((sort.field for sort in getattr(search, "sortby", None) or ()), "sortby")
-    if not search.ids:
+    current = not search.ids and current_only(filter_) != filter_
+    if current and hide:
         filter_ = current_only(filter_)
     search.query, search.filter_expr = None, filter_ or None
     if halves := across_antimeridian(search.bbox):
         search.bbox = None
         search.filter_expr = all_of((search.filter_expr, in_halves(halves)))
+    return current
 
 
 def settled_collection_search(asked: Mapping[str, Any]) -> dict[str, Any]:
@@ -235,8 +258,9 @@ def parsed(name: str, text: str) -> Any:
         raise SearchError(f"{name} is no JSON: {text[:80]!r}") from None
 
 
-def _as_geojson(result: Any) -> Any:
-    """Give a ready response, which `fields` leads to, the media type it ought to have."""
-    if isinstance(result, Response):
-        result.headers["content-type"] = "application/geo+json"
+def _as_geojson(result: Any) -> Response:
+    """A response of GeoJSON, without FastAPI's looking through every value of it; `fields` leads to a ready one."""
+    if not isinstance(result, Response):
+        return Response(orjson.dumps(result), media_type=_GEOJSON)
+    result.headers["content-type"] = _GEOJSON
     return result

@@ -1,11 +1,9 @@
 """What the STAC API serves beside the catalogue: probes, and its endpoints as OpenAPI and as a page."""
 
-import html
-from typing import Any
-
 from fastapi import FastAPI, Request
 from starlette.responses import HTMLResponse, JSONResponse
 
+from stac.api_docs import documentation_page
 from stac.openapi import MEDIA_TYPE_OPENAPI
 
 
@@ -20,7 +18,8 @@ def add_probes(app: FastAPI) -> None:
             return {"status": "UP", "pgstac": await connection.fetchval("SELECT pgstac.get_version()")}
 
     async def documentation(request: Request) -> HTMLResponse:
-        return HTMLResponse(_documentation(request.app.openapi(), str(request.url_for("openapi"))))
+        # The page's own files lie at the root of the one origin.
+        return documentation_page(request.app.openapi(), str(request.url_for("openapi")), "../docs")
 
     async def openapi(request: Request) -> JSONResponse:
         root = request.scope.get("root_path", "").rstrip("/")
@@ -36,19 +35,3 @@ def add_probes(app: FastAPI) -> None:
     app.router.routes.insert(0, app.router.routes.pop())
     # The landing page links to the route of this name.
     app.add_api_route("/api.html", documentation, name="swagger_ui_html", include_in_schema=False)
-
-
-def _documentation(openapi: dict[str, Any], openapi_url: str) -> str:
-    """The endpoints on a plain page: no script, nothing from elsewhere."""
-    rows = "".join(
-        f"<tr><td>{method.upper()}</td><td><code>{html.escape(path)}</code></td>"
-        f"<td>{html.escape(operation.get('summary', ''))}</td></tr>"
-        for path, operations in openapi["paths"].items()
-        for method, operation in operations.items()
-    )
-    title = f"{html.escape(openapi['info']['title'])} STAC API"
-    return (
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title>'
-        f'<h1>{title}</h1><p>OpenAPI: <a href="{html.escape(openapi_url)}">{html.escape(openapi_url)}</a></p>'
-        f"<table>{rows}</table></html>"
-    )

@@ -44,6 +44,8 @@ COLLECTION_FIELDS = (*COLLECTION_MEMBERS, "datetime", "end_datetime", "geometry"
 """What collections can be searched by."""
 DEFAULT_FIELDS = frozenset(ITEM_MEMBERS) - {"stac_extensions", "properties"} | {"properties.datetime"}
 """What a choice of fields falls back on, by the fields extension."""
+CURRENT = "to_text(content->'properties'->'deprecated') IS NULL"
+"""SQL of what `current_only` asks for, as pgSTAC writes it: partial indexes rest on this very text."""
 
 _KNOWN_OPERATORS = frozenset(name.lower() for name in CQL2_OPERATORS) | {"!=", "upper", "lower"}
 _ANTIMERIDIAN = 180.0

@@ -27,7 +27,7 @@ from titiler.pgstac.errors import MosaicNotFoundError, ReadOnlyPgSTACError
 from stac.errors import UnknownNameError
 from stac.problems import INTERNAL, MEDIA_TYPE, UNAVAILABLE, database_problem
 from stac.search import SearchError
-from tiler.series.errors import SeriesRequestError, SeriesTooLargeError
+from tiler.series.errors import SeriesRequestError, SeriesTooLargeError, StoreAwayError
 
 logger = logging.getLogger(__name__)
 
@@ -60,6 +60,7 @@ _STATUS: dict[type[Exception], HTTPStatus] = {
     NoAssetFoundError: HTTPStatus.NOT_FOUND,
     EmptyMosaicError: HTTPStatus.NOT_FOUND,
     ReadOnlyPgSTACError: HTTPStatus.SERVICE_UNAVAILABLE,
+    StoreAwayError: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 # What numpy and rasterio say of a request's numbers: their words tell it from an error of ours.
 _TELLING: dict[type[Exception], tuple[str, HTTPStatus, str]] = {
@@ -82,6 +83,10 @@ _CODES = {
 }
 
 
+_AWAY = HTTPStatus.SERVICE_UNAVAILABLE
+_RETRY_SECONDS = "5"
+
+
 def problem(status: int, detail: str, **more: Any) -> JSONResponse:
     """The one shape of an error answer."""
     known = HTTPStatus(status)
@@ -94,7 +99,7 @@ def problem(status: int, detail: str, **more: Any) -> JSONResponse:
         "description": detail,
         **more,
     }
-    headers = {"Cache-Control": "no-store"}
+    headers = {"Cache-Control": "no-store"} | ({"Retry-After": _RETRY_SECONDS} if known == _AWAY else {})
     return JSONResponse(body, status_code=status, headers=headers, media_type=MEDIA_TYPE)
 
 
