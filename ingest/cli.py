@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from ingest.cli_export import export_geoparquet
 from ingest.cli_import import import_sen2chain
 from ingest.errors import IngestError
 from stac.errors import StacError
@@ -37,6 +38,7 @@ app = typer.Typer(
 )
 
 app.command("import-sen2chain")(import_sen2chain)
+app.command("export-geoparquet")(export_geoparquet)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 Jobs = Annotated[int, typer.Option("--jobs", "-j", min=1, help="Products worked on at a time.")]

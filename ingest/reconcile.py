@@ -11,7 +11,7 @@ from ingest.outcome import Outcome
 from ingest.pipeline import derive_product
 from ingest.store import Store
 from stac.catalog import underived
-from stac.inventory import object_keys
+from stac.inventory import export_keys, object_keys
 from stac.settings import Settings
 
 SAFETY = timedelta(hours=24)
@@ -63,7 +63,7 @@ def report(settings: Settings) -> Report:
     store = Store.connect(settings)
     named = object_keys(settings)
     held = set(store.keys())
-    wanted = {key for keys in named.values() for key in keys}
+    wanted = {key for keys in named.values() for key in keys} | export_keys(settings)
     return Report(
         items=len(named),
         objects=len(held),
@@ -98,7 +98,7 @@ def _remove_orphans(settings: Settings, older_than: timedelta) -> list[str]:
     old = [key for key, written in store.entries() if written <= limit]
     # In this order: what is published after the listing is in the catalogue by now, or its worker still busy.
     busy = ledger.busy(settings)
-    named = {key for keys in object_keys(settings).values() for key in keys}
+    named = {key for keys in object_keys(settings).values() for key in keys} | export_keys(settings)
     orphans = [key for key in old if key not in named and basename(dirname(key)) not in busy]
     store.remove(orphans)
     return orphans

@@ -116,6 +116,13 @@ def reconcile() -> dict[str, Any]:
     return found.as_dict()
 
 
+def export_geoparquet() -> list[dict[str, Any]]:
+    """Export the collections that changed as stac-geoparquet; returns what became of each."""
+    from ingest.geoparquet import export_all
+
+    return [exported.as_dict() for exported in export_all(Settings())]
+
+
 def _finished(outcomes: list[Outcome], *, last_try: bool) -> list[Outcome]:
     failed = [outcome for outcome in outcomes if outcome["state"] == "failed"]
     if failed and not last_try:
