@@ -30,10 +30,12 @@ from starlette_cramjam.middleware import CompressionMiddleware
 from stac.api_aggregation import AggregatePost, AggregationExtension
 from stac.api_client import DESCRIPTION, TITLE, CatalogueClient, Queryables, json_object, known_parameters
 from stac.api_errors import handle_errors
-from stac.api_pages import PlainOptions, add_probes
+from stac.api_middleware import Heads, PlainOptions, SearchLimit
+from stac.api_pages import add_probes
 from stac.api_transactions import writing_extension
 from stac.api_writer import use_writers
 from stac.database import PGSTAC_PATH
+from stac.openapi import catalogue, told, with_fields
 from stac.settings import Settings, WriterSettings
 from stac.status_routes import router as status_router
 
@@ -82,8 +84,12 @@ def create_app(settings: Settings | None = None, writers: WriterSettings | None 
     handle_errors(app)
     add_probes(app)
     app.include_router(status_router)
+    told(app, catalogue, with_fields)
     _compress_fast(app)
     app.add_middleware(PlainOptions)
+    app.add_middleware(Heads)
+    # Innermost, so that its refusals too may be read by any page.
+    app.user_middleware.append(Middleware(SearchLimit))
     return app
 
 

@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 
 import attr
-from fastapi import APIRouter, FastAPI, Query, Request
+from fastapi import APIRouter, Depends, FastAPI, Path, Query, Request
 from pydantic import Field
 from stac_fastapi.api.models import CollectionUri, EmptyRequest, create_post_request_model, create_request_model
 from stac_fastapi.api.routes import create_async_endpoint
@@ -39,6 +39,11 @@ class _Asked(BaseSearchGetRequest):
 class _AskedByPost(PgstacSearch):  # type: ignore[misc]
     aggregations: list[str] | None = Field(default=None, description=_WHICH)
     datetime_frequency_interval: Interval = Field(default=DEFAULT_INTERVAL, description=_HOW)
+
+
+def _in_path(collection_id: Annotated[str, Path(description="Collection ID")]) -> str:
+    """For the OpenAPI document, which would not have the path's parameter where only a body is taken."""
+    return collection_id
 
 
 _MIXINS: list[type[APIRequest]] = [_Asked]
@@ -124,6 +129,7 @@ class AggregationExtension(ApiExtension):
             ("/collections/{collection_id}", CollectionUri, _CollectionAggregateGet),
         ):
             of = "Collection " if path else ""
+            in_path = [Depends(_in_path)] if path else []
             for method, name, endpoint, model in (
                 ("GET", "aggregate", aggregate_get, gets),
                 ("POST", "aggregate", aggregate_post, AggregatePost),
@@ -135,5 +141,6 @@ class AggregationExtension(ApiExtension):
                     create_async_endpoint(endpoint, model),
                     methods=[method],
                     name=f"{of}{name.capitalize()}",
+                    dependencies=in_path,
                 )
         app.include_router(router)

@@ -28,7 +28,18 @@ from stac.scene import StoredAsset
 from stac.settings import Settings
 from stac.supersede import mark_superseded
 
-__all__ = ["existing", "find_ids", "get_item", "hold", "migrate", "publish", "refresh_extents", "remove", "underived"]
+__all__ = [
+    "existing",
+    "find_ids",
+    "get_item",
+    "hold",
+    "migrate",
+    "products_held",
+    "publish",
+    "refresh_extents",
+    "remove",
+    "underived",
+]
 
 type Item = dict[str, Any]
 type Key = tuple[str, str]
@@ -137,6 +148,20 @@ def find_ids(
             {"collection": collection, "code": f"MGRS-{tile}" if tile else None, "start": start, "end": end},
         ).fetchall()
     return [row[0] for row in rows]
+
+
+def products_held(
+    settings: Settings, collections: Sequence[str], tiles: Sequence[str], start: datetime, end: datetime
+) -> list[tuple[str, str, str]]:
+    """Collection, id and datastrip id (or "") of all items of `tiles` sensed from `start` to `end`, both included."""
+    with connect(settings) as connection:
+        rows = connection.execute(
+            "SELECT collection, id, coalesce(content->'properties'->>'s2:datastrip_id', '') FROM pgstac.items "
+            "WHERE collection = ANY(%s) AND datetime BETWEEN %s AND %s "
+            "AND pgstac.to_text(content->'properties'->'grid:code') = ANY(%s) ORDER BY 1, 2",
+            (list(collections), start, end, [f"MGRS-{tile}" for tile in tiles]),
+        ).fetchall()
+    return [(row[0], row[1], row[2]) for row in rows]
 
 
 def underived(settings: Settings) -> list[str]:

@@ -21,6 +21,14 @@ class CatalogAwayError(CatalogError):
     """The database cannot be reached just now, or gave way to another transaction: worth another try in a moment."""
 
 
+class MisplacedBlockError(StacError):
+    """The bytes at the place that an index gives are not those of the block."""
+
+
+class DamagedBlockError(StacError):
+    """A block of an image cannot be decoded."""
+
+
 class ExistsError(CatalogError):
     """What is to be made is there already, or what is to be removed is still in use."""
 

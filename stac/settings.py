@@ -39,6 +39,14 @@ class Settings(BaseSettings):
     ingest_patience: float = Field(
         default=90, ge=0, description="seconds for which ingestion tries again when store or database is away"
     )
+    ingest_omnicloudmask: bool = Field(
+        default=False, description="whether masks hold OmniCloudMask's clouds; needs the extra of that name"
+    )
+
+    ingest_pack_assets: str = Field(
+        default="",
+        description="images that the DAG pack_series packs for long series, such as NDVI,MASK; empty: none",
+    )
 
     @model_validator(mode="after")
     def _refuse_known_secrets(self) -> Self:
@@ -77,6 +85,10 @@ class Settings(BaseSettings):
             "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
             "GDAL_INGESTED_BYTES_AT_OPEN": 32768,
             "GDAL_HTTP_MERGE_CONSECUTIVE_RANGES": "YES",
+            # A server that does not answer is given up: nothing in ten seconds is a read that hangs.
+            "GDAL_HTTP_CONNECTTIMEOUT": 5,
+            "GDAL_HTTP_LOW_SPEED_TIME": 10,
+            "GDAL_HTTP_LOW_SPEED_LIMIT": 1,
             "GDAL_HTTP_MAX_RETRY": 3,
             "GDAL_HTTP_RETRY_DELAY": 1,
             "CPL_VSIL_CURL_ALLOWED_EXTENSIONS": ".tif",

@@ -264,7 +264,7 @@ def _examples(settings: Settings) -> list[dict[str, Any]]:
     return [item.to_dict(include_self_link=False, transform_hrefs=False) for item in items]
 
 
-def image(  # noqa: PLR0917 - a row of a table
+def image(
     scene: Scene, collection: str, name: str, gsd: int, data_type: str, meaning: Radiometry, sha256: str = _SUM
 ) -> StoredAsset:
     """An image of a scene."""

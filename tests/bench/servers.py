@@ -1,12 +1,10 @@
 """A private PostgreSQL and S3 store to measure on, as the tests have them."""
 
 import shutil
-import socket
 import sys
 import tempfile
-import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
@@ -17,14 +15,14 @@ from stac import catalog
 from stac.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "deploy" / "local"))
+sys.path[:0] = [str(ROOT / "deploy" / "local"), str(ROOT / "tests")]
 
 import objectstore  # noqa: E402 - deploy/local is no package
 import postgres as pg  # noqa: E402
 import processes  # noqa: E402
 from environment import WEED_OFFSETS  # noqa: E402
+from waiting import free_port, wait_for  # noqa: E402
 
-_LAST_PORT = 65535
 _BUCKET = "bench"
 _PATIENCE = 60
 
@@ -91,7 +89,7 @@ def _running(cluster: pg.Cluster, log_file: Path, **settings: str) -> Iterator[s
     with log_file.open("wb") as log:
         server = cluster.start(log, **settings)
     try:
-        _wait(lambda: pg.answers(env))
+        wait_for(lambda: pg.answers(env), "PostgreSQL")
         pg.ensure_database(env, "bench")
         yield pg.conninfo(env, "bench")
     finally:
@@ -110,27 +108,9 @@ def _store(folder: Path) -> Iterator[tuple[str, str, str]]:
     with (folder / "log").open("wb") as log:
         process = server.start(log)
     try:
-        _wait(lambda: objectstore.has_bucket(endpoint, server.access_key, server.secret_key, "us-east-1", _BUCKET))
+        key, secret = server.access_key, server.secret_key
+        wait_for(lambda: objectstore.has_bucket(endpoint, key, secret, "us-east-1", _BUCKET), "SeaweedFS")
         yield endpoint, server.access_key, server.secret_key
     finally:
         processes.stop(process.pid, patience=10)
         process.wait()
-
-
-def _wait(ready: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + _PATIENCE
-    while not ready():
-        if time.monotonic() > deadline:
-            raise TimeoutError("a server did not become ready")
-        time.sleep(0.1)
-
-
-def free_port(offsets: Iterable[int] = ()) -> int:
-    """A port on which nothing listens, nor at these offsets from it."""
-    while True:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            first = int(probe.getsockname()[1])
-        ports = {str(offset): first + offset for offset in offsets}
-        if max(ports.values(), default=0) <= _LAST_PORT and not processes.taken(ports):
-            return first

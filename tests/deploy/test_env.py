@@ -7,11 +7,12 @@ import pytest
 from pydantic import SecretStr, ValidationError
 from pydantic_settings import BaseSettings
 
+from ingest.sources import SourceSettings
 from stac.settings import Settings, WriterSettings
 from tiler.settings import TilerSettings
 
 ROOT = Path(__file__).resolve().parents[2]
-CLASSES: list[type[BaseSettings]] = [Settings, WriterSettings, TilerSettings]
+CLASSES: list[type[BaseSettings]] = [Settings, SourceSettings, WriterSettings, TilerSettings]
 
 # Read by libpq, never by our code; compose sets them for each service.
 LIBPQ = {"PGHOST", "PGPORT", "PGDATABASE", "PGUSER", "PGPASSWORD"}
