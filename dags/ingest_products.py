@@ -5,7 +5,7 @@ from typing import Any
 
 from airflow.sdk import Metadata, Param, dag, get_current_context, task
 from airflow.sdk.exceptions import AirflowSkipException
-from catalogue import L2A, TASK_DEFAULTS
+from catalogue import INBOX, L2A, TASK_DEFAULTS
 
 PARAMS = {
     "inbox": Param(None, type=["null", "string"], description="Folder of products; empty: INGEST_INBOX"),
@@ -19,7 +19,7 @@ PARAMS = {
 }
 
 
-@dag(schedule=None, params=PARAMS, default_args=TASK_DEFAULTS, max_active_runs=1, tags=["ingest"])
+@dag(schedule=[INBOX], params=PARAMS, default_args=TASK_DEFAULTS, max_active_runs=1, tags=["ingest"])
 def ingest_products() -> None:
     """Discover -> ingest in batches -> summarise -> verdict. A run in which a product failed is red and names it."""
 

@@ -2,15 +2,18 @@
 
 import json
 import os
-import sys
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import partial
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from ingest.cli_import import import_sen2chain
+from ingest.cli_pack import pack
+from ingest.cli_sources import discover, download
+from ingest.cli_status import status
 from ingest.errors import IngestError
 from stac.errors import StacError
 
@@ -21,13 +24,11 @@ if TYPE_CHECKING:
 
     from ingest.outcome import Outcome
     from ingest.pipeline import Again
-    from stac.status import Product
 
 _CORES = os.cpu_count() or 1
-_STATES = ("published", "unchanged", "invalid", "failed")
+_STATES = ("published", "downloaded", "unchanged", "invalid", "failed")
 Source = Literal["auto", "safe", "earth-search"]
-State = Literal["seen", "converting", "published", "failed", "invalid", "superseded", "removed"]
-RetriedState = Literal["seen", "converting", "failed", "invalid", "removed"]
+RetriedState = Literal["seen", "downloaded", "converting", "failed", "invalid", "removed"]
 
 app = typer.Typer(
     help="Sentinel-2 products in; catalogue, maps and time series out.",
@@ -37,6 +38,13 @@ app = typer.Typer(
 )
 
 app.command("import-sen2chain")(import_sen2chain)
+app.command("status")(status)
+app.command("pack")(pack)
+app.command()(discover)
+app.command()(download)
+for _found in entry_points(group="sen2extract.commands"):
+    # Ingestion does not know who else has commands, only how they say so.
+    _found.load()(app)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 Jobs = Annotated[int, typer.Option("--jobs", "-j", min=1, help="Products worked on at a time.")]
@@ -96,28 +104,6 @@ def ingest(
 
 
 @app.command()
-def status(
-    state: Annotated[State | None, typer.Option(help="Only products in this state.")] = None,
-    limit: Annotated[int, typer.Option(min=1, help="How many products to list, the newest first.")] = 50,
-    *,
-    as_json: AsJson = False,
-) -> None:
-    """Say what happened to each product: how many are in each state, and the latest of them with their reasons."""
-    from stac import status as ledger
-    from stac.settings import Settings
-
-    settings = Settings()
-    counts = ledger.counts(settings)
-    products = ledger.products(settings, state=state, limit=limit)
-    if as_json:
-        shown = [product.as_dict(private=True) for product in products]
-        typer.echo(json.dumps({"counts": counts, "products": shown}, indent=2))
-        return
-    typer.echo(", ".join(f"{count} {name}" for name, count in counts.items()) or "no products yet", err=True)
-    _list(products)
-
-
-@app.command()
 def retry(
     ids: Annotated[list[str] | None, typer.Argument(help="Ids of products, published ones included.")] = None,
     state: Annotated[RetriedState | None, typer.Option(help="All products in this state.")] = None,
@@ -135,7 +121,9 @@ def retry(
     found = ledger.sources(settings, ids) if ids else ledger.sources_in_state(settings, str(state))
     unknown = [name for name in ids or () if name not in found]
     if unknown:
-        raise IngestError(f"the ledger does not know {', '.join(unknown)}: see `sen2extract status`")
+        raise IngestError(
+            f"the ledger does not know {', '.join(unknown)}, or it is not downloaded: see `sen2extract status`"
+        )
     again: Again = "always" if ids else "invalid"
     _report(list(_ingest_all(list(found.values()), jobs, again=again)) if found else [], as_json)
 
@@ -195,7 +183,7 @@ def rebuild(*, as_json: AsJson = False) -> None:
 
     done = work.rebuild(Settings())
     text = f"{done.items} items, {done.indexed} of them indexed anew; {done.entries} entries of the ledger"
-    _say(as_json, asdict(done), text)
+    _say(as_json, asdict(done), f"{text}; {done.packs} packs")
     for key, reason in done.refused:
         typer.echo(f"{key}: {reason}", err=True)
     if done.refused:
@@ -259,22 +247,6 @@ def _report(outcomes: "list[Outcome]", as_json: bool) -> None:
     typer.echo(", ".join(f"{count} {state}" for state, count in counts.items() if count) or "nothing to do", err=True)
     if failed:
         raise typer.Exit(1)
-
-
-def _list(products: "list[Product]") -> None:
-    """A table where somebody looks, plain columns with tabs where a program reads."""
-    if not sys.stdout.isatty():
-        for one in products:
-            typer.echo(f"{one.state}\t{one.id}\t{one.attempts}\t{one.updated:%Y-%m-%dT%H:%M:%SZ}\t{one.reason or ''}")
-        return
-    from rich.console import Console
-    from rich.table import Column, Table
-
-    whole = Column("product", overflow="fold")
-    table = Table("state", whole, "attempts", "updated (UTC)", Column("reason", overflow="fold"))
-    for one in products:
-        table.add_row(one.state, one.id, str(one.attempts), f"{one.updated:%Y-%m-%d %H:%M}", one.reason or "")
-    Console(markup=False).print(table)
 
 
 def _line(outcome: "Outcome") -> str:

@@ -1,6 +1,7 @@
 """The ledger's write side: what happened to each product, and who is at it.
 
-A product is `seen`, then `converting` under a lease, then `published`, `failed` (worth another try) or `invalid` (not,
+A product is `seen` (and, where a provider offers it, `downloading`, `downloaded`: see `ingest.downloads`), then
+`converting` under a lease, then `published`, `failed` (worth another try) or `invalid` (not,
 until its files change). `published` and `superseded` say what the catalogue holds, so that a later attempt that fails
 only leaves its reason there. `removed` is what the catalogue held once.
 
@@ -11,7 +12,7 @@ publishes the items.
 
 import os
 import socket
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -32,22 +33,24 @@ LEASE = timedelta(hours=1)
 """Longer than the largest product takes on a slow machine."""
 
 _LOCKS = 0x53324C47  # seed of our lock numbers: "S2LG"
-_ENTRY = "id, state, reason, source, fingerprint, inventory"
+_ENTRY = "id, state, reason, source, fingerprint, inventory, items"
 
+# What only a provider has goes by its address there.
+_ON_DISK = "(offer IS NULL OR source <> (offer->>'source') || ':' || id)"
 # In use, or superseded with all its items: what the catalogue says of the products it holds that nobody is at.
 _SETTLE = """
 UPDATE sen2extract.ledger AS l
 SET state = h.state, updated = now() FROM (
   SELECT id, min(CASE content->'properties'->'deprecated' WHEN 'true' THEN 'superseded' ELSE 'published' END) AS state
   FROM pgstac.items WHERE collection = ANY(%(collections)s) AND id = ANY(%(ids)s) GROUP BY id
-) AS h WHERE h.id = l.id AND l.state <> 'converting' AND l.state <> h.state
+) AS h WHERE h.id = l.id AND l.state NOT IN ('converting', 'downloading') AND l.state <> h.state
 """
 _CLAIM = """
 INSERT INTO sen2extract.ledger AS l (id, state, attempts, owner, lease_until, source, fingerprint, inventory)
-SELECT %(id)s, 'converting', 1, %(owner)s, now() + %(lease)s, %(source)s, %(fingerprint)s, %(inventory)s
+SELECT %(id)s, %(state)s, 1, %(owner)s, now() + %(lease)s, %(source)s, %(fingerprint)s, %(inventory)s
 WHERE %(free)s OR EXISTS (SELECT FROM sen2extract.ledger WHERE id = %(id)s AND lease_until < now())
 ON CONFLICT (id) DO UPDATE SET
-  state = 'converting', attempts = l.attempts + 1, owner = excluded.owner, lease_until = excluded.lease_until,
+  state = excluded.state, attempts = l.attempts + 1, owner = excluded.owner, lease_until = excluded.lease_until,
   reason = NULL, source = excluded.source, fingerprint = excluded.fingerprint, inventory = excluded.inventory,
   updated = now()
 WHERE %(free)s OR l.lease_until < now()
@@ -71,7 +74,7 @@ _BUSY = f"SELECT id FROM sen2extract.ledger AS l WHERE owner IS NOT NULL AND {_A
 _ABANDON = f"""
 UPDATE sen2extract.ledger AS l SET state = 'failed', owner = NULL, lease_until = NULL, updated = now(),
   reason = 'its worker ended before it was done'
-WHERE state = 'converting' AND NOT {_AT_WORK}
+WHERE state IN ('converting', 'downloading') AND NOT {_AT_WORK}
 """  # noqa: S608 - constants only
 _ENTER = """
 WITH held AS (
@@ -83,7 +86,7 @@ WITH held AS (
 INSERT INTO sen2extract.ledger AS l (id, state, source, fingerprint, items)
 SELECT id, state, id, fingerprint, items FROM held ORDER BY id
 ON CONFLICT (id) DO UPDATE SET state = excluded.state, items = excluded.items, updated = now()
-WHERE l.state <> 'converting' AND (l.state, l.items) <> (excluded.state, excluded.items)
+WHERE l.state NOT IN ('converting', 'downloading') AND (l.state, l.items) <> (excluded.state, excluded.items)
 """
 _STRIKE = """
 UPDATE sen2extract.ledger AS l SET state = 'removed', items = '{}', updated = now(),
@@ -113,6 +116,7 @@ class Entry:
     source: str
     fingerprint: str | None
     inventory: str | None
+    items: Sequence[str] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,12 +137,14 @@ def name_of(source: str) -> str:
 
 
 def see(settings: Settings, sources: Iterable[str]) -> None:
-    """Note products that were found; those known already are left as they are."""
+    """Note products that were found; those known already, by their name or by their place, are left as they are."""
     found = {name_of(source): source for source in sources}
     with transaction(settings, None, "cannot note the products found") as tx:
         tx.execute(
             "INSERT INTO sen2extract.ledger (id, state, source) SELECT s.id, 'seen', s.source "
-            "FROM unnest(%s::text[], %s::text[]) AS s (id, source) ORDER BY s.id ON CONFLICT DO NOTHING",
+            "FROM unnest(%s::text[], %s::text[]) AS s (id, source) "
+            "WHERE NOT EXISTS (SELECT FROM sen2extract.ledger AS l WHERE l.source = s.source) "
+            "ORDER BY s.id ON CONFLICT DO NOTHING",
             (list(found), list(found.values())),
         )
 
@@ -154,14 +160,24 @@ def find(settings: Settings, product_id: str, source: str) -> Entry | None:
     return Entry(**dict(zip(_ENTRY.split(", "), row, strict=True))) if row else None
 
 
+def entries(settings: Settings, ids: Iterable[str]) -> dict[str, Entry]:
+    """The entries of products, by id; those that the ledger does not know are left out."""
+    query = f"SELECT {_ENTRY} FROM sen2extract.ledger WHERE id = ANY(%s)"  # noqa: S608 - constants only
+    with transaction(settings, None, "the ledger cannot be read") as tx:
+        rows = tx.execute(query, (list(ids),)).fetchall()
+    return {row[0]: Entry(**dict(zip(_ENTRY.split(", "), row, strict=True))) for row in rows}
+
+
 @contextmanager
-def claimed(settings: Settings, subject: Subject) -> Iterator[Claim]:
+def claimed(
+    settings: Settings, subject: Subject, state: Literal["converting", "downloading"] = "converting"
+) -> Iterator[Claim]:
     """The right to work on a product while the block lasts; raises `BusyError` if somebody else has it."""
     what = f"{subject.id}: cannot be claimed"
     owner = f"{socket.gethostname()}/{os.getpid()}/{uuid4().hex[:8]}"
     with _locked(settings, subject.id) as free:
         with transaction(settings, None, what) as tx:
-            values = {**vars(subject), "owner": owner, "lease": LEASE, "free": free}
+            values = {**vars(subject), "state": state, "owner": owner, "lease": LEASE, "free": free}
             row = tx.execute(_CLAIM, values).fetchone()
             if row is None:
                 raise BusyError(f"{subject.id}: another worker is at it{_whom(tx, subject.id)}")
@@ -246,16 +262,18 @@ def busy(settings: Settings) -> frozenset[str]:
 
 
 def sources(settings: Settings, ids: Iterable[str]) -> dict[str, str]:
-    """The sources of products, by id; those that the ledger does not know are left out."""
+    """The sources of products, by id; those that the ledger does not know, or only as an offer, are left out."""
+    query = f"SELECT id, source FROM sen2extract.ledger WHERE id = ANY(%s) AND {_ON_DISK}"  # noqa: S608 - constants only
     with transaction(settings, None, "the ledger cannot be read") as tx:
-        rows = tx.execute("SELECT id, source FROM sen2extract.ledger WHERE id = ANY(%s)", (list(ids),)).fetchall()
+        rows = tx.execute(query, (list(ids),)).fetchall()
     return {row[0]: row[1] for row in rows}
 
 
 def sources_in_state(settings: Settings, state: str) -> dict[str, str]:
-    """The sources of all products in a state, by id."""
+    """The sources of all products in a state, by id; those only offered by a provider are left out."""
+    query = f"SELECT id, source FROM sen2extract.ledger WHERE state = %s AND {_ON_DISK} ORDER BY id"  # noqa: S608 - constants only
     with transaction(settings, None, "the ledger cannot be read") as tx:
-        rows = tx.execute("SELECT id, source FROM sen2extract.ledger WHERE state = %s ORDER BY id", (state,)).fetchall()
+        rows = tx.execute(query, (state,)).fetchall()
     return {row[0]: row[1] for row in rows}
 
 

@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-State = Literal["published", "unchanged", "invalid", "failed"]
+State = Literal["published", "downloaded", "unchanged", "invalid", "failed"]
 
 
 @dataclass(frozen=True)
@@ -28,8 +28,8 @@ class Outcome:
 
     @property
     def ok(self) -> bool:
-        """Whether the catalogue holds the product now."""
-        return self.state in ("published", "unchanged")
+        """Whether the product is where it was to be brought: in the catalogue, or in the inbox."""
+        return self.state in ("published", "downloaded", "unchanged")
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""

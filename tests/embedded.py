@@ -17,6 +17,7 @@ import pytest
 import stack as embedded
 from airflow_client import Airflow
 from environment import PORTS, ROOT, WEED_OFFSETS
+from fakes.provider import Provider
 
 from ingest.sample import ProductSpec, write_product
 
@@ -57,7 +58,14 @@ def command() -> Callable[[str, dict[str, str]], subprocess.CompletedProcess[str
 
 
 @pytest.fixture(scope="session")
-def stack_environment(free_port: Callable[..., int]) -> Iterator[dict[str, str]]:
+def loopback_provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Provider]:
+    """A provider that the stack downloads from; it has nothing yet."""
+    with Provider(tmp_path_factory.mktemp("provider")).serve() as provider:
+        yield provider
+
+
+@pytest.fixture(scope="session")
+def stack_environment(free_port: Callable[..., int], loopback_provider: Provider) -> Iterator[dict[str, str]]:
     """Environment of a stack that has nothing to do with the one a developer may be running."""
     home = Path(tempfile.mkdtemp(prefix="s2e-"))
     home.chmod(0o755)
@@ -65,7 +73,7 @@ def stack_environment(free_port: Callable[..., int]) -> Iterator[dict[str, str]]
     ports = {name: str(free_port(offsets.get(name, ()))) for name in PORTS}
     mine = ("PG", "S3_", "AWS_", "PUBLIC_URL", "INGEST_", "AIRFLOW")
     env = {name: value for name, value in os.environ.items() if not name.startswith(mine)}
-    yield {**env, **ports, "SEN2EXTRACT_HOME": str(home)}
+    yield {**env, **ports, **loopback_provider.environment(), "SEN2EXTRACT_HOME": str(home)}
     rmtree(home, ignore_errors=True)
 
 

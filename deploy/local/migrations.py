@@ -1,8 +1,10 @@
 """Bring the stack's two databases up to date: ours through `sen2extract migrate`, Airflow's through `airflow db`."""
 
+import shlex
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
+from zlib import crc32
 
 import psycopg
 from environment import ROOT
@@ -11,6 +13,7 @@ from processes import tail
 from psycopg import sql
 
 PATIENCE = 300
+POOLS = ROOT / "dags" / "pools.json"
 
 
 class MigrationError(RuntimeError):
@@ -19,10 +22,12 @@ class MigrationError(RuntimeError):
 
 def migrate(env: Mapping[str, str], log: Path) -> None:
     """Run both migrations at the same time; Airflow's, which takes long to find nothing to do, only when needed."""
-    version = airflow_version()
+    version = f"{airflow_version()}, pools {crc32(POOLS.read_bytes()):08x}"
     commands: dict[str, list[Path | str]] = {"migrate": [ROOT / ".venv/bin/sen2extract", "migrate"]}
     if _airflow_stamp(env) != version:
-        commands["airflow-migrate"] = [ROOT / ".venv-airflow/bin/airflow", "db", "migrate"]
+        steps = ("db", "migrate"), ("pools", "import", str(POOLS))
+        script = " && ".join(shlex.join([str(ROOT / ".venv-airflow/bin/airflow"), *words]) for words in steps)
+        commands["airflow-migrate"] = ["sh", "-c", script]
     started = {name: _start(command, log / f"{name}.log", env) for name, command in commands.items()}
     codes = {name: process.wait(PATIENCE) for name, process in started.items()}
     for name, code in codes.items():

@@ -1,0 +1,85 @@
+"""What Airflow's tasks do with providers: plain functions of JSON values, as those of `ingest.tasks`.
+
+`discover_products` runs `discover`; `download_products` runs `queue` and, for each product, `fetch`. The queue is in
+the ledger: what one run leaves, the next one takes.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
+
+from ingest import downloads
+from ingest.errors import BusyError
+from ingest.outcome import Outcome
+from ingest.sources import Quiet, SourceSettings, open_source
+from ingest.sources.choose import find
+from ingest.sources.errors import PassingError, SourceError
+from ingest.sources.query import query_of
+from ingest.tasks import UnfinishedError
+from stac.settings import Settings
+
+type Credentials = Mapping[str, str]
+"""Fields of `SourceSettings` that are not to come from the environment."""
+
+
+def discover(
+    query: Mapping[str, Any], provider: str, today: date, *, unless: list[str] | None = None
+) -> dict[str, Any]:
+    """Put into the queue what a provider offers and we lack, and mark what it has withdrawn; returns what was found.
+
+    `query` as `query_of` takes it. Relative days count from `today`, so that a run for an earlier day is what it would
+    have been. Raises `UnfinishedError` for a query that describes nothing, `SourceError` where the provider fails.
+    """
+    try:
+        wanted = query_of(query, today)
+    except ValueError as error:
+        raise UnfinishedError(f"{provider}: {error}") from error
+    settings = Settings()
+    with open_source(provider, SourceSettings()) as source:
+        choices = find(settings, source, wanted, unless=unless or ())
+        new = downloads.note(settings, [choice.offer for choice in choices if choice.wanted])
+        withdrawn = downloads.withdraw(settings, provider, source.withdrawn(wanted))
+    reasons = Counter(choice.reason.partition(":")[0] for choice in choices if not choice.wanted)
+    return {
+        "offered": len(choices),
+        "wanted": sum(choice.wanted for choice in choices),
+        "new": new,
+        "not_wanted": dict(reasons),
+        "withdrawn": withdrawn,
+    }
+
+
+def queue(provider: str, limit: int) -> list[str]:
+    """Names of the products that are to be fetched from a provider, of which at most `limit` now."""
+    return [offer.name for offer in downloads.queued(Settings(), provider=provider, limit=limit)]
+
+
+def fetch(
+    name: str, provider: str, credentials: Credentials, *, connections: int, last_try: bool = True
+) -> dict[str, Any]:
+    """Fetch one product into the inbox and return what became of it.
+
+    On all but the last try, raises `UnfinishedError` where another one may succeed; wrong credentials, a full disk and
+    a product that is withdrawn are told at once. Uses no more than `connections` at a time.
+    """
+    settings = Settings()
+    given: dict[str, Any] = {"cdse_connections": connections, "earth_search_connections": connections, **credentials}
+    with open_source(provider, SourceSettings(**given)) as source:
+        offer = next(iter(downloads.queued(settings, provider=provider, ids=[name])), None)
+        if offer is None:
+            return _told(name, "unchanged", "no longer in the queue")
+        try:
+            return downloads.download(settings, source, offer, settings.ingest_inbox, Quiet()).as_dict()
+        except BusyError as error:
+            return _told(name, "unchanged", str(error))
+        except PassingError as error:
+            if not last_try:
+                raise UnfinishedError(f"{name}: will be tried again: {error}") from error
+            return downloads.not_downloaded(offer, error).as_dict()
+        except (SourceError, OSError) as error:
+            return downloads.not_downloaded(offer, error).as_dict()
+
+
+def _told(name: str, state: Any, reason: str) -> dict[str, Any]:
+    return Outcome(source=name, product=name, state=state, reason=reason).as_dict()

@@ -1,0 +1,116 @@
+"""From a provider into the inbox by DAG, run by Airflow in this process against a provider on loopback."""
+
+import json
+
+import pytest
+from fakes.provider import KEY, SECRET, Fault, Provider
+
+from stac import status
+
+pytestmark = [pytest.mark.usefixtures("airflow_database", "environment"), pytest.mark.filterwarnings("default")]
+PERIOD = {"tiles": ["48PWU"], "start": "2025-01-01", "end": "2025-01-12"}
+
+
+@pytest.fixture
+def provider(archive, environment, tmp_path, monkeypatch):
+    with Provider(tmp_path / "provider").serve() as provider:
+        for product in archive:
+            provider.add(product)
+        for name, value in provider.environment().items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setenv("INGEST_INBOX", str(tmp_path / "inbox"))
+        yield provider
+    from stac.database import connect
+
+    with connect(environment) as connection:
+        connection.execute("DELETE FROM sen2extract.ledger")
+
+
+def run(bag, dag, **conf):
+    """Run a DAG to its end; returns its state, and the state of each task."""
+    ended = bag.dags[dag].test(run_conf=conf)
+    return str(ended.state), {(ti.task_id, ti.map_index): str(ti.state) for ti in ended.get_task_instances()}
+
+
+def test_discover_then_download_then_nothing_more(bag, provider, settings, tmp_path):
+    state, tasks = run(bag, "discover_products", **PERIOD)
+    assert (state, tasks["announce", -1]) == ("success", "success")
+    assert status.counts(settings) == {"seen": 2}
+
+    state, tasks = run(bag, "download_products")
+    assert state == "success"
+    assert tasks["fetch_cdse", 0] == tasks["fetch_cdse", 1] == tasks["announce", -1] == "success"
+    assert tasks["fetch_earth_search", -1] == "skipped"
+    assert status.counts(settings) == {"downloaded": 2}
+    assert len(list((tmp_path / "inbox").glob("*.SAFE"))) == 2
+    assert provider.busiest <= 2
+
+    provider.forget()
+    state, tasks = run(bag, "discover_products", **PERIOD)
+    assert (state, tasks["announce", -1]) == ("success", "skipped")
+    state, tasks = run(bag, "download_products")
+    assert (state, tasks["announce", -1]) == ("success", "skipped")
+    assert provider.files() == []
+
+
+def test_without_a_place_nothing_is_asked(bag, provider):
+    state, tasks = run(bag, "discover_products", tiles=[])
+    assert (state, tasks["search", -1], tasks["announce", -1]) == ("success", "skipped", "skipped")
+    assert provider.seen == []
+
+
+def test_a_product_that_was_withdrawn_makes_the_run_red_and_stops_no_other(bag, provider, settings):
+    run(bag, "discover_products", **PERIOD)
+    withdrawn, other = sorted(provider.products)
+    provider.withdraw(withdrawn)
+    state, tasks = run(bag, "download_products")
+    assert (state, tasks["verdict", -1], tasks["announce", -1]) == ("failed", "failed", "success")
+    found = {product.id: product for product in status.products(settings)}
+    assert (found[withdrawn].state, found[other].state) == ("invalid", "downloaded")
+    assert "withdrawn: Corrupted product" in str(found[withdrawn].reason)
+    assert run(bag, "download_products")[0] == "success"
+
+
+@pytest.mark.usefixtures("provider")
+def test_credentials_come_from_the_airflow_connection(bag, settings, monkeypatch):
+    run(bag, "discover_products", **PERIOD)
+    for name in ("USER", "PASSWORD", "S3_KEY", "S3_SECRET"):
+        monkeypatch.delenv(f"INGEST_CDSE_{name}")
+    state, _ = run(bag, "download_products", limit=1)  # params of a run stay for the next in this process
+    assert state == "failed"
+    told = [product.reason for product in status.products(settings, state="failed")]
+    assert ["INGEST_CDSE_S3_KEY" in str(reason) for reason in told] == [True]
+    connection = {"conn_type": "generic", "extra": {"s3_key": KEY, "s3_secret": SECRET}}
+    monkeypatch.setenv("AIRFLOW_CONN_CDSE_DEFAULT", json.dumps(connection))
+    assert run(bag, "download_products", limit=9)[0] == "success"
+    assert status.counts(settings) == {"downloaded": 2}
+
+
+def test_what_may_pass_is_tried_again_and_told_on_the_last_try(provider, monkeypatch):
+    from datetime import date
+
+    from ingest import source_tasks
+    from ingest.tasks import UnfinishedError
+
+    monkeypatch.setenv("INGEST_SOURCE_PATIENCE", "0")
+    source_tasks.discover(PERIOD, "cdse", date(2026, 1, 1))
+    name, *_ = source_tasks.queue("cdse", 1)
+    provider.faults = [Fault("manifest", status=503, retry_after="60", times=99)]
+    with pytest.raises(UnfinishedError, match="will be tried again"):
+        source_tasks.fetch(name, "cdse", {}, connections=1, last_try=False)
+    told = source_tasks.fetch(name, "cdse", {}, connections=1)
+    assert (told["state"], "503" in told["reason"]) == ("failed", True)
+    assert source_tasks.queue("cdse", 10)[-1] == name
+    with pytest.raises(UnfinishedError, match="empty"):
+        source_tasks.discover({**PERIOD, "end": "2024-01-01"}, "cdse", date(2026, 1, 1))
+
+
+@pytest.mark.usefixtures("provider")
+def test_relative_days_count_from_the_day_of_the_run():
+    from datetime import date
+
+    from ingest import source_tasks
+
+    relative = {"tiles": ["48PWU"], "start": "today-5", "end": "today"}
+    assert source_tasks.discover(relative, "cdse", date(2025, 1, 11))["new"] == 1
+    assert source_tasks.discover(relative, "cdse", date(2026, 1, 11))["offered"] == 0
