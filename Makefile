@@ -44,7 +44,7 @@ format: ## let ruff format and fix
 	.venv/bin/ruff check --fix .
 
 clean: down ## stop the stack; remove environments, builds and caches; data are kept
-	rm -rf .venv .venv-airflow tiler/static tiler/web/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-airflow tiler/static tiler/web/node_modules tests/tools/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	rm -rf .import_linter_cache build dist
 
 purge: down ## remove the embedded stack's data: database, bucket, logs and inbox

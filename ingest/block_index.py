@@ -49,7 +49,7 @@ def read_asset(store: Store, item: dict[str, Any], name: str) -> StoredAsset | N
     if not (code and address and asset.get("proj:shape") and asset.get("proj:transform")):
         return None
     key = address.removeprefix("s3://").partition("/")[2]
-    found = _read_blocks(store, key)
+    found = read_blocks(store, key)
     if found is None:
         return None
     height, width = asset["proj:shape"]
@@ -71,14 +71,18 @@ def read_asset(store: Store, item: dict[str, Any], name: str) -> StoredAsset | N
     )  # fmt: skip
 
 
-def _read_blocks(store: Store, key: str) -> Blocks | None:
+def read_blocks(store: Store, key: str, *, block: int = blocks.BLOCK, bands: int = 1) -> Blocks | None:
+    """Where the blocks of the image at `key` lie, by its header, checked in places; None if it is stored otherwise.
+
+    Raises `IngestError`.
+    """
     head = store.get_range(key, 0, _HEADER)
 
     def read(start: int, length: int) -> bytes:
         return head[start : start + length] if start + length <= len(head) else store.get_range(key, start, length)
 
     try:
-        found = tiff.blocks(read)
+        found = tiff.blocks(read, block=block, bands=bands)
         if found is not None:
             # Each check is two requests: a few, over the whole image, tell a file that is not the one meant.
             count = len(found.spans) // blocks.SPAN

@@ -2,16 +2,18 @@
 
 import json
 import os
-import sys
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import partial
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from ingest.cli_import import import_sen2chain
+from ingest.cli_pack import pack
 from ingest.cli_sources import discover, download
+from ingest.cli_status import status
 from ingest.errors import IngestError
 from stac.errors import StacError
 
@@ -22,14 +24,10 @@ if TYPE_CHECKING:
 
     from ingest.outcome import Outcome
     from ingest.pipeline import Again
-    from stac.status import Product
 
 _CORES = os.cpu_count() or 1
 _STATES = ("published", "downloaded", "unchanged", "invalid", "failed")
 Source = Literal["auto", "safe", "earth-search"]
-State = Literal[
-    "seen", "downloading", "downloaded", "converting", "published", "failed", "invalid", "superseded", "removed"
-]
 RetriedState = Literal["seen", "downloaded", "converting", "failed", "invalid", "removed"]
 
 app = typer.Typer(
@@ -40,8 +38,13 @@ app = typer.Typer(
 )
 
 app.command("import-sen2chain")(import_sen2chain)
+app.command("status")(status)
+app.command("pack")(pack)
 app.command()(discover)
 app.command()(download)
+for _found in entry_points(group="sen2extract.commands"):
+    # Ingestion does not know who else has commands, only how they say so.
+    _found.load()(app)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 Jobs = Annotated[int, typer.Option("--jobs", "-j", min=1, help="Products worked on at a time.")]
@@ -98,28 +101,6 @@ def ingest(
         return
     outcomes = list(_ingest_all(found, jobs, source=source, assets=wanted, again="invalid" if retry else "changed"))
     _report(outcomes, as_json)
-
-
-@app.command()
-def status(
-    state: Annotated[State | None, typer.Option(help="Only products in this state.")] = None,
-    limit: Annotated[int, typer.Option(min=1, help="How many products to list, the newest first.")] = 50,
-    *,
-    as_json: AsJson = False,
-) -> None:
-    """Say what happened to each product: how many are in each state, and the latest of them with their reasons."""
-    from stac import status as ledger
-    from stac.settings import Settings
-
-    settings = Settings()
-    counts = ledger.counts(settings)
-    products = ledger.products(settings, state=state, limit=limit)
-    if as_json:
-        shown = [product.as_dict(private=True) for product in products]
-        typer.echo(json.dumps({"counts": counts, "products": shown}, indent=2))
-        return
-    typer.echo(", ".join(f"{count} {name}" for name, count in counts.items()) or "no products yet", err=True)
-    _list(products)
 
 
 @app.command()
@@ -202,7 +183,7 @@ def rebuild(*, as_json: AsJson = False) -> None:
 
     done = work.rebuild(Settings())
     text = f"{done.items} items, {done.indexed} of them indexed anew; {done.entries} entries of the ledger"
-    _say(as_json, asdict(done), text)
+    _say(as_json, asdict(done), f"{text}; {done.packs} packs")
     for key, reason in done.refused:
         typer.echo(f"{key}: {reason}", err=True)
     if done.refused:
@@ -266,22 +247,6 @@ def _report(outcomes: "list[Outcome]", as_json: bool) -> None:
     typer.echo(", ".join(f"{count} {state}" for state, count in counts.items() if count) or "nothing to do", err=True)
     if failed:
         raise typer.Exit(1)
-
-
-def _list(products: "list[Product]") -> None:
-    """A table where somebody looks, plain columns with tabs where a program reads."""
-    if not sys.stdout.isatty():
-        for one in products:
-            typer.echo(f"{one.state}\t{one.id}\t{one.attempts}\t{one.updated:%Y-%m-%dT%H:%M:%SZ}\t{one.reason or ''}")
-        return
-    from rich.console import Console
-    from rich.table import Column, Table
-
-    whole = Column("product", overflow="fold")
-    table = Table("state", whole, "attempts", "updated (UTC)", Column("reason", overflow="fold"))
-    for one in products:
-        table.add_row(one.state, one.id, str(one.attempts), f"{one.updated:%Y-%m-%d %H:%M}", one.reason or "")
-    Console(markup=False).print(table)
 
 
 def _line(outcome: "Outcome") -> str:

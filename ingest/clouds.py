@@ -84,11 +84,12 @@ def mask_image(
     classes: NDArray[np.uint8] | None,
     probability: NDArray[np.uint8] | None,
     dark: Mask | None,
+    modelled: Mask | None = None,
 ) -> NDArray[np.uint16]:
     """The `MASK` image on the 20 m grid, its fields as in `stac.masks.FIELDS`, from what is at hand (same shapes).
 
-    `dark` is where B11 `is_dark`. Fields whose sources are missing hold "unknown" (class 15, probability 127) or 0.
-    Outside the swath (scene class 0) the whole value is 0, which is nodata.
+    `dark` is where B11 `is_dark`, `modelled` what OmniCloudMask masks. Fields whose sources are missing hold "unknown"
+    (class 15, probability 127) or 0. Outside the swath (scene class 0) the whole value is 0, which is nodata.
     """
     shape = next(image.shape for image in (classes, probability) if image is not None)
     parts: dict[str, NDArray[Any]] = {
@@ -104,6 +105,8 @@ def mask_image(
         parts["cm003"] = cm003(probability)
         if dark is not None:
             parts["cm002"] = _without_dark(parts["cm001"], dark)
+    if modelled is not None:
+        parts["ocm"] = modelled
     out = np.zeros(shape, np.uint16)
     for name, values in parts.items():
         out |= FIELDS[name].write(values)

@@ -7,7 +7,7 @@ file, compressed, and read them back; they are made in memory and cost a third.
 
 import hashlib
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from mmap import ACCESS_READ, mmap
@@ -28,14 +28,13 @@ from rio_cogeo.cogeo import cog_validate
 from ingest import tiff
 from ingest.errors import IngestError, InvalidProductError
 from stac.bands import Resampling
+from stac.blocks import BLOCK
 from stac.scene import Blocks, Grid, Radiometry, Statistics
 
 MEDIA_TYPE = "image/tiff; application=geotiff; profile=cloud-optimized"
 
 _ZSTD_LEVEL = 1
 """Decoding dominates ingestion; level 9 costs four times the CPU of level 1 for a few per cent of size."""
-
-_BLOCK = 256
 
 _GDAL_TYPES = {"uint8": "Byte", "uint16": "UInt16", "int16": "Int16"}
 
@@ -59,16 +58,17 @@ def write_cog(
     *,
     radiometry: Radiometry,
     overviews: Resampling = "average",
+    statistics: Statistics | None = None,
     tags: dict[str, str] | None = None,
 ) -> LocalFile:
     """Write `pixels`, (rows, columns) or (bands, rows, columns), as a COG with 256 x 256 blocks, ZSTD, predictor 2.
 
-    Scale, offset, nodata and unit go into the file's own tags. Raises `IngestError` if the disk takes no more, and
-    `InvalidProductError` if the file is not valid.
+    Scale, offset, nodata, unit and `statistics` go into the file's own tags, as GDAL names them. Raises `IngestError`
+    if the disk takes no more, and `InvalidProductError` if the file is not valid.
     """
     stack = np.ascontiguousarray(pixels if pixels.ndim == 3 else pixels[np.newaxis])  # noqa: PLR2004
     options = {
-        "BLOCKSIZE": _BLOCK,
+        "BLOCKSIZE": BLOCK,
         "COMPRESS": "ZSTD",
         "LEVEL": _ZSTD_LEVEL,
         "PREDICTOR": "YES",
@@ -83,6 +83,34 @@ def write_cog(
         dataset.build_overviews(_levels(stack.shape), Averaging[overviews])
         _describe_bands(dataset, radiometry)
         dataset.update_tags(**(tags or {}))
+        if statistics is not None:
+            dataset.update_tags(1, **_statistics_tags(statistics))
+        gdal_copy(dataset, path, driver="COG", **options)
+    return _validated(path)
+
+
+def write_stack(
+    stack: NDArray[Any], grid: Grid, path: Path, *, radiometry: Radiometry, block: int, names: Sequence[str]
+) -> LocalFile:
+    """Write `stack`, (bands, rows, columns), as a COG that stores all bands of a pixel together, without overviews.
+
+    Blocks in which all is nodata are not written. `names` describe the bands. Raises as `write_cog`.
+    """
+    options = {
+        "BLOCKSIZE": block,
+        "COMPRESS": "ZSTD",
+        "LEVEL": _ZSTD_LEVEL,
+        "PREDICTOR": "YES",
+        "OVERVIEWS": "NONE",
+        "INTERLEAVE": "PIXEL",
+        "SPARSE_OK": "YES",
+        "NUM_THREADS": 1,
+    }
+    # The driver writes any block that TIFF allows, but warns of those smaller than 128 pixels.
+    environment = rasterio.Env(GDAL_NUM_THREADS=1, GDAL_VALIDATE_CREATION_OPTIONS="NO")
+    with writing(path), environment, _in_place(stack, grid) as dataset:
+        _describe_bands(dataset, radiometry)
+        dataset.descriptions = tuple(names)
         gdal_copy(dataset, path, driver="COG", **options)
     return _validated(path)
 
@@ -108,8 +136,8 @@ def describe(path: Path) -> LocalFile:
     return LocalFile(path=path, size=path.stat().st_size, sha256=digest)
 
 
-def block_table(path: Path) -> Blocks | None:
-    """Where the blocks of a COG lie, proven by their own bytes; None for a file that is not stored as ours are.
+def block_table(path: Path, *, block: int = BLOCK, bands: int = 1) -> Blocks | None:
+    """Where the blocks of a COG lie, proven by their own bytes; None for a file that is not stored so.
 
     Raises `InvalidProductError` if a block is not where the file's directory says.
     """
@@ -118,7 +146,7 @@ def block_table(path: Path) -> Blocks | None:
         def read(start: int, length: int) -> bytes:
             return bytes(content[start : start + length])
 
-        blocks = tiff.blocks(read)
+        blocks = tiff.blocks(read, block=block, bands=bands)
         if blocks is not None:
             tiff.verify(read, blocks.spans, path.name)
     return blocks
@@ -173,9 +201,21 @@ def _describe_bands(dataset: DatasetWriter, radiometry: Radiometry) -> None:
         dataset.units = [radiometry.unit] * dataset.count
 
 
+def _statistics_tags(statistics: Statistics) -> dict[str, str]:
+    """As GDAL and QGIS look for them, in stored numbers."""
+    values = {
+        "MINIMUM": statistics.minimum,
+        "MAXIMUM": statistics.maximum,
+        "MEAN": statistics.mean,
+        "STDDEV": statistics.stddev,
+        "VALID_PERCENT": statistics.valid_percent,
+    }
+    return {f"STATISTICS_{name}": f"{value:.6g}" for name, value in values.items() if value is not None}
+
+
 def _levels(shape: tuple[int, ...]) -> list[int]:
     """Factors of the overviews, down to one that fits into a block; the last row or column may cover less ground."""
-    halvings = (-(-max(shape[1:]) // _BLOCK) - 1).bit_length()
+    halvings = (-(-max(shape[1:]) // BLOCK) - 1).bit_length()
     return [2**level for level in range(1, halvings + 1)]
 
 

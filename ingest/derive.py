@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from ingest.clouds import is_dark, mask_image
 from ingest.errors import InvalidProductError
+from ingest.omnicloudmask import BANDS as MODEL_BANDS
+from ingest.omnicloudmask import CloudModel
 from ingest.products.base import Raster
 from stac.indices import NODATA, SCALE, Index, stored_indices, to_reflectance
 from stac.masks import NODATA as MASK_NODATA
@@ -23,9 +25,10 @@ _STRIP, _CHUNK = 64, 16
 """Rows brought to 10 m at a time (an even number) and rows computed at a time: what is in hand stays in the cache."""
 
 
-def needed_images() -> frozenset[str]:
-    """Images that the index product is made from."""
-    return frozenset({"SCL", "CLDPRB", "B11"}.union(*(index.bands for index in stored_indices())))
+def needed_images(*, modelled: bool) -> frozenset[str]:
+    """Images that the index product is made from; `modelled`: what a cloud model wants included."""
+    bands = {band for index in stored_indices() for band in index.bands}
+    return frozenset({"SCL", "CLDPRB", "B11", *bands, *(MODEL_BANDS if modelled else ())})
 
 
 def derivable_indices(images: Mapping[str, Any]) -> tuple[Index, ...]:
@@ -68,27 +71,31 @@ def _store(
     np.copyto(out, value, where=good, casting="unsafe")
 
 
-def mask_sources(images: Iterable[str]) -> frozenset[str]:
+def mask_sources(images: Iterable[str], model: CloudModel | None = None) -> frozenset[str]:
     """The images among `images` that a `MASK` is made from; empty where there is neither SCL nor CLDPRB."""
     sources = {"SCL", "CLDPRB", "B11"} & set(images)
-    return frozenset() if sources <= {"B11"} else frozenset(sources)
+    modelled = set(MODEL_BANDS) if model is not None and set(MODEL_BANDS) <= set(images) else set()
+    return frozenset() if sources <= {"B11"} else frozenset(sources | modelled)
 
 
 def cloud_image(
-    rasters: Mapping[str, Raster], radiometry: Mapping[str, Radiometry], grid: Grid
+    rasters: Mapping[str, Raster], radiometry: Mapping[str, Radiometry], grid: Grid, model: CloudModel | None = None
 ) -> tuple[Raster, tuple[str, ...]]:
     """The `MASK` image on the 10 m `grid` and the names of the fields it holds; needs SCL or CLDPRB."""
+    modelled = model.masked(rasters) if model is not None and set(MODEL_BANDS) <= set(rasters) else None
     classes, probability, b11 = (rasters.get(name) for name in ("SCL", "CLDPRB", "B11"))
     _check_same(rasters, ("SCL", "CLDPRB", "B11"))
     image = mask_image(
         None if classes is None else classes.pixels,
         None if probability is None else probability.pixels,
         None if b11 is None else _dark(b11.pixels, radiometry["B11"]),
+        modelled,
     )
     coarse = next(raster.grid for raster in (classes, probability) if raster is not None)
     fields = fields_from([name for name in ("SCL", "CLDPRB", "B11") if name in rasters])
     pixels = image if coarse.shape == grid.shape else _doubled(image, coarse, grid, "the cloud mask")
-    return Raster(pixels=pixels, grid=grid), tuple(field.name for field in fields)
+    held = (*(field.name for field in fields), *(() if modelled is None else ("ocm",)))
+    return Raster(pixels=pixels, grid=grid), held
 
 
 def _check_same(rasters: Mapping[str, Raster], names: tuple[str, ...]) -> None:

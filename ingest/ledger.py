@@ -12,7 +12,7 @@ publishes the items.
 
 import os
 import socket
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -33,7 +33,7 @@ LEASE = timedelta(hours=1)
 """Longer than the largest product takes on a slow machine."""
 
 _LOCKS = 0x53324C47  # seed of our lock numbers: "S2LG"
-_ENTRY = "id, state, reason, source, fingerprint, inventory"
+_ENTRY = "id, state, reason, source, fingerprint, inventory, items"
 
 # What only a provider has goes by its address there.
 _ON_DISK = "(offer IS NULL OR source <> (offer->>'source') || ':' || id)"
@@ -116,6 +116,7 @@ class Entry:
     source: str
     fingerprint: str | None
     inventory: str | None
+    items: Sequence[str] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

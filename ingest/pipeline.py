@@ -3,39 +3,49 @@
 The ledger goes with it (see `ingest.ledger`); a store or database that is away is tried again for a while.
 """
 
-import json
 import logging
-import tempfile
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
-from pathlib import Path
 from typing import Literal
 
 import psycopg
 import pystac
 
 from ingest import ledger
-from ingest.convert import Conversion, Prepared, Step, Target, convert, write_indices
+from ingest.convert import Step, convert, write_indices
+from ingest.derive import needed_images
 from ingest.errors import BusyError, IngestError, InvalidProductError
+from ingest.held import held_already, refused_before
 from ingest.inventory import inventory
 from ingest.ledger import Claim, Entry, Subject
+from ingest.omnicloudmask import cloud_model
 from ingest.outcome import Outcome, Result
+from ingest.prepared import Prepared, Target
 from ingest.products import open_product
 from ingest.products.base import Product
 from ingest.products.sen2chain import IndexArchiveProduct
 from ingest.products.stored import StoredProduct
+from ingest.publishing import (
+    assets_of,
+    items_of,
+    names_of,
+    prefixes_of,
+    put_documents,
+    scene_collection_of,
+    upload,
+    with_model,
+)
 from ingest.retry import patiently
 from ingest.sen2chain_convert import convert_indices
 from ingest.stopwatch import Stopwatch
 from ingest.store import Store
+from ingest.workspace import work_folder
 from stac import catalog
-from stac.collections import INDICES, L1C, L2A
+from stac.collections import INDICES, L2A
 from stac.database import transaction
 from stac.errors import StacError
-from stac.items import index_item, scene_item
-from stac.naming import item_key, item_prefix
-from stac.scene import Scene, StoredAsset
+from stac.items import index_item
 from stac.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -68,7 +78,7 @@ def ingest_product(
         asked = f"{kind}:{','.join(sorted(assets or ()))}"
         subject = replace(subject, inventory=(known := inventory(source)) and f"{known}:{asked}")
         entry = patiently(settings)(ledger.find, settings, subject.id, source)
-        if again == "changed" and entry is not None and _refused_before(entry, subject):
+        if again == "changed" and entry is not None and refused_before(entry, subject):
             result = Result("invalid", f"{entry.reason} (as before; its files have not changed)")
             return _outcome(source, entry.id, result, watch)
         watch("open")
@@ -140,20 +150,21 @@ def _work(product: Product, claim: Claim, settings: Settings, watch: Stopwatch, 
 
 def _convert_and_publish(product: Product, claim: Claim, settings: Settings, watch: Stopwatch) -> Result:
     store = Store.connect(settings)
-    prefixes = _prefixes(product.scene)
-    with tempfile.TemporaryDirectory(prefix="sen2extract-") as folder:
+    model = cloud_model(settings)
+    prefixes = prefixes_of(product.scene)
+    with work_folder() as folder:
         if isinstance(product, IndexArchiveProduct):
-            conversion = convert_indices(product, Path(folder), prefixes["indices"], watch)
+            conversion = convert_indices(product, folder, prefixes["indices"], watch)
         else:
-            conversion = convert(product, Path(folder), prefixes, watch)
+            conversion = convert(product, folder, prefixes, watch, model)
         files = (*conversion.scene, *conversion.indices)
-        _upload(files, store, settings, watch)
-    items = _items(product.scene, conversion, settings)
-    _put_documents(items, prefixes, store, settings, watch)
+        upload(files, store, settings, watch)
+    items = items_of(product.scene, conversion, settings, model)
+    put_documents(items, prefixes, store, settings, watch)
     watch("publish")
     patiently(settings)(_publish, items, files, claim, settings, timings=watch.seconds(), warning=conversion.warning)
     watch("done")
-    return Result("published", conversion.warning, _names(items))
+    return Result("published", conversion.warning, names_of(items))
 
 
 def _publish(
@@ -167,69 +178,44 @@ def _publish(
 ) -> None:
     """The one transaction that makes a product visible: items, block index, ledger, what is superseded."""
     with transaction(settings, None, f"{claim.id}: cannot be published") as tx:
-        changed = catalog.publish(items, settings, tx, assets=_assets(files))
+        changed = catalog.publish(items, settings, tx, assets=assets_of(files))
         ids = [item_id for _, item_id in changed]
-        ledger.published(tx, claim, _names(items), ids, timings=timings, warning=warning)
+        ledger.published(tx, claim, names_of(items), ids, timings=timings, warning=warning)
 
 
 def _note_held(product: Product, claim: Claim, settings: Settings, watch: Stopwatch) -> None:
-    held = [f"{name}/{claim.id}" for name in sorted({_collection(product.scene), INDICES})]
+    held = [f"{name}/{claim.id}" for name in sorted({scene_collection_of(product.scene), INDICES})]
     with transaction(settings, None, f"{claim.id}: the ledger cannot be told that it is held") as tx:
         ledger.published(tx, claim, catalog.existing(tx, held), timings=watch.seconds())
         ledger.forget_attempt(tx, claim.id)
 
 
 def _derive(product: StoredProduct, store: Store, settings: Settings, watch: Stopwatch) -> tuple[str, ...]:
-    prefixes = _prefixes(product.scene)
-    rasters = {name: product.read(name) for name in product.images}
-    with tempfile.TemporaryDirectory(prefix="sen2extract-") as folder:
-        target = Target(folder=Path(folder), prefix=prefixes["indices"])
-        prepared = write_indices(product, rasters, target, watch)
+    prefixes = prefixes_of(product.scene)
+    model = cloud_model(settings)
+    wanted = needed_images(modelled=model is not None)
+    rasters = {name: product.read(name) for name in product.images if name in wanted}
+    with work_folder() as folder:
+        target = Target(folder=folder, prefix=prefixes["indices"])
+        prepared = write_indices(product, rasters, target, watch, model)
         if not prepared:
             raise InvalidProductError(f"{product.scene.item_id}: no index can be made from the images held")
-        _upload(prepared, store, settings, watch)
-    item = index_item(product.scene, _assets(prepared), product.footprint, settings)
-    _put_documents([item], prefixes, store, settings, watch)
+        upload(prepared, store, settings, watch)
+    item = index_item(with_model(product.scene, prepared, model), assets_of(prepared), product.footprint, settings)
+    put_documents([item], prefixes, store, settings, watch)
     watch("publish")
     patiently(settings)(_publish_derived, item, prepared, settings)
-    return _names([item])
+    return names_of([item])
 
 
 def _publish_derived(item: pystac.Item, files: Iterable[Prepared], settings: Settings) -> None:
     with transaction(settings, None, f"{item.id}: its index product cannot be published") as tx:
-        catalog.publish([item], settings, tx, assets=_assets(files))
-        ledger.add_items(tx, item.id, _names([item]))
-
-
-def _refused_before(entry: Entry, subject: Subject) -> bool:
-    same = subject.inventory is not None and entry.inventory == subject.inventory
-    return same and (entry.state, entry.source) == ("invalid", subject.source)
+        catalog.publish([item], settings, tx, assets=assets_of(files))
+        ledger.add_items(tx, item.id, names_of([item]))
 
 
 def _held(product: Product, subject: Subject, entry: Entry | None, settings: Settings, again: Again) -> str | None:
-    """Why there is nothing to do: the catalogue holds this very product, or a more complete copy of it."""
-    scene = product.scene
-    item = catalog.get_item(settings, _collection(scene), scene.item_id)
-    if item is None or again == "always":
-        return None
-    if scene.source == "sen2chain" != item["properties"].get("sen2extract:source"):
-        return "held already, made from the scene itself: better than the archive's lossy copy"
-    missing = set(product.images) - set(item["assets"])
-    if missing:
-        return None
-    if item["properties"].get("sen2extract:fingerprint") == scene.fingerprint:
-        return None if entry is not None and _touched(entry, subject) else "held already"
-    more = set(item["assets"]) - set(product.images) - {"thumbnail"} - {d.name for d in product.documents}
-    if more and item["properties"].get("sen2extract:source") != scene.source:
-        return f"held already, from {item['properties'].get('sen2extract:source')}, with more images"
-    return None
-
-
-def _touched(entry: Entry, subject: Subject) -> bool:
-    """Whether files were written again since, perhaps with other bytes of the same number."""
-    if entry.source != subject.source or not entry.inventory or not subject.inventory:
-        return False
-    return entry.inventory.partition(":")[0] != subject.inventory.partition(":")[0]
+    return None if again == "always" else held_already(product, subject, entry, settings)
 
 
 def _told(settings: Settings, subject: Subject, result: Result) -> Result:
@@ -241,54 +227,6 @@ def _told(settings: Settings, subject: Subject, result: Result) -> Result:
     except StacError as error:
         return replace(result, reason=f"{result.reason} (nor can the ledger be told: {error})")
     return result
-
-
-def _items(scene: Scene, conversion: Conversion, settings: Settings) -> list[pystac.Item]:
-    items = []
-    if conversion.scene:
-        items.append(scene_item(scene, _assets(conversion.scene), conversion.footprint, settings))
-    if conversion.indices:
-        items.append(index_item(scene, _assets(conversion.indices), conversion.footprint, settings))
-    return items
-
-
-def _put_documents(
-    items: Iterable[pystac.Item], prefixes: Mapping[str, str], store: Store, settings: Settings, watch: Stopwatch
-) -> None:
-    for item in items:
-        watch("document")
-        prefix = prefixes["indices" if item.collection_id == INDICES else "scene"]
-        content = json.dumps(item.to_dict(include_self_link=False, transform_hrefs=False)).encode()
-        patiently(settings)(store.put_document, item_key(prefix), content, "application/geo+json")
-
-
-def _upload(files: Iterable[Prepared], store: Store, settings: Settings, watch: Stopwatch) -> None:
-    """Put files into the bucket and check what arrived."""
-    for one in files:
-        watch("upload")
-        asset = one.asset
-        patiently(settings)(store.put, asset.key, one.file.path, sha256=asset.sha256, media_type=asset.media_type)
-
-
-def _assets(prepared: Iterable[Prepared]) -> list[StoredAsset]:
-    return [one.asset for one in prepared]
-
-
-def _names(items: Iterable[pystac.Item]) -> tuple[str, ...]:
-    return tuple(f"{item.collection_id}/{item.id}" for item in items)
-
-
-def _prefixes(scene: Scene) -> dict[str, str]:
-    def prefix(collection: str) -> str:
-        return item_prefix(collection, scene.item_id, scene.name.tile, scene.acquired)
-
-    return {"scene": prefix(_collection(scene)), "indices": prefix(INDICES)}
-
-
-def _collection(scene: Scene) -> str:
-    if scene.source == "sen2chain":
-        return INDICES
-    return L1C if scene.name.level == "L1C" else L2A
 
 
 def _state_of(error: Exception) -> Literal["invalid", "failed"]:

@@ -8,7 +8,7 @@ from itertools import batched
 from posixpath import basename, dirname
 from typing import Any
 
-from ingest import block_index, ledger
+from ingest import block_index, ledger, pack_care
 from ingest.store import Store
 from stac import catalog
 from stac.collections import COLLECTION_IDS
@@ -23,12 +23,13 @@ _BATCH = 100
 
 @dataclass(frozen=True, kw_only=True)
 class Rebuilt:
-    """What was found in the bucket: items published, and documents that could not be, with the reason."""
+    """What was found in the bucket: items published, and documents that could not be, with the reason; packs."""
 
     items: int
     indexed: int
     entries: int
     refused: tuple[tuple[str, str], ...]
+    packs: int = 0
 
 
 def rebuild(settings: Settings) -> Rebuilt:
@@ -46,7 +47,10 @@ def rebuild(settings: Settings) -> Rebuilt:
         catalog.publish(documents, settings)
         items += len(documents)
     indexed = block_index.fill(settings)
-    return Rebuilt(items=items, indexed=len(indexed), entries=ledger.align(settings), refused=tuple(refused))
+    packs = pack_care.restore(settings, store)
+    return Rebuilt(
+        items=items, indexed=len(indexed), entries=ledger.align(settings), refused=tuple(refused), packs=packs
+    )
 
 
 def _is_document(key: str) -> bool:

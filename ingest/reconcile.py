@@ -1,15 +1,16 @@
 """Whether bucket, catalogue, block index and ledger agree, and what can be done where they do not."""
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from posixpath import basename, dirname
 from typing import Any
 
-from ingest import block_index, ledger
+from ingest import block_index, ledger, pack_care
 from ingest.outcome import Outcome
 from ingest.pipeline import derive_product
 from ingest.store import Store
+from stac import jobs, observations, packs
 from stac.catalog import underived
 from stac.inventory import object_keys
 from stac.settings import Settings
@@ -26,6 +27,7 @@ class Report:
 
     `missing`: objects that items name and the bucket lacks. `unknown`: objects that no item names, left by an
     interrupted ingestion or a replaced version. `underived`: L2A scenes without an index product.
+    `unpacked`: objects of packs that are lost or of another size; the images are read from their COGs.
     """
 
     items: int
@@ -33,6 +35,7 @@ class Report:
     missing: tuple[str, ...]
     unknown: tuple[str, ...]
     underived: tuple[str, ...]
+    unpacked: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -41,17 +44,23 @@ class Report:
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON: counts, and up to twenty examples of each kind."""
-        return {**_counted(asdict(self), ("missing", "unknown", "underived")), "ok": self.ok}
+        return {**_counted(asdict(self), ("missing", "unknown", "underived", "unpacked")), "ok": self.ok}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Repair:
-    """What was repaired: orphan objects removed, index products made, images indexed anew, ledger entries set right."""
+    """What was repaired: orphan objects removed, index products made, images indexed anew, rows set right.
+
+    `observed` counts rows of the table of observations, `entries` those of the ledger, `unpacked` objects of packs that
+    were given up: `sen2extract pack` makes them anew.
+    """
 
     removed: tuple[str, ...]
     derived: tuple[Outcome, ...]
     indexed: tuple[str, ...]
+    observed: int
     entries: int
+    unpacked: int = 0
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON: counts, and up to twenty examples of each kind."""
@@ -62,14 +71,15 @@ def report(settings: Settings) -> Report:
     """Compare the keys of the bucket with the assets of the catalogue; changes nothing."""
     store = Store.connect(settings)
     named = object_keys(settings)
-    held = set(store.keys())
+    held = {key for key, _ in store.entries() if not key.startswith(jobs.PREFIX)}
     wanted = {key for keys in named.values() for key in keys}
     return Report(
         items=len(named),
         objects=len(held),
         missing=tuple(sorted(wanted - held)),
-        unknown=tuple(sorted(held - wanted)),
+        unknown=tuple(sorted(held - wanted - packs.objects(settings).keys())),
         underived=tuple(underived(settings)),
+        unpacked=pack_care.damaged(settings, store),
     )
 
 
@@ -78,12 +88,16 @@ def fix(settings: Settings, *, older_than: timedelta = SAFETY) -> Repair:
 
     Objects that no item names are removed if they are older than `older_than` and nobody is at their product.
     """
+    store = Store.connect(settings)
+    unpacked = pack_care.give_up(settings, store, pack_care.damaged(settings, store))
     derived = tuple(derive_product(item_id, settings=settings) for item_id in underived(settings))
     return Repair(
         removed=tuple(_remove_orphans(settings, older_than)),
         derived=derived,
         indexed=block_index.fill(settings),
+        observed=observations.repair(settings),
         entries=ledger.align(settings),
+        unpacked=unpacked,
     )
 
 
@@ -98,10 +112,15 @@ def _remove_orphans(settings: Settings, older_than: timedelta) -> list[str]:
     old = [key for key, written in store.entries() if written <= limit]
     # In this order: what is published after the listing is in the catalogue by now, or its worker still busy.
     busy = ledger.busy(settings)
-    named = {key for keys in object_keys(settings).values() for key in keys}
-    orphans = [key for key in old if key not in named and basename(dirname(key)) not in busy]
+    named = {key for keys in object_keys(settings).values() for key in keys} | packs.objects(settings).keys()
+    orphans = [key for key in old if _is_orphan(key, named, busy)]
     store.remove(orphans)
     return orphans
+
+
+def _is_orphan(key: str, named: Container[str], busy: Container[str]) -> bool:
+    """Results of jobs are no orphans: they expire by themselves."""
+    return not (key in named or key.startswith(jobs.PREFIX) or basename(dirname(key)) in busy)
 
 
 def _counted(found: dict[str, Any], kinds: Iterable[str]) -> dict[str, Any]:

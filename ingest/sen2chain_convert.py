@@ -7,20 +7,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ingest import cog, footprint
+from ingest import footprint
 from ingest.clouds import mask_image
-from ingest.convert import Conversion, Prepared, Step, Target
+from ingest.convert import Conversion, Step
 from ingest.derive import INDEX_RADIOMETRY, MASK_RADIOMETRY
 from ingest.errors import InvalidProductError
+from ingest.prepared import Target, write_image
 from ingest.products.base import Raster
 from ingest.products.sen2chain import NODATA as ARCHIVE_NODATA
 from ingest.products.sen2chain import IndexArchiveProduct
-from stac.bands import Resampling
 from stac.indices import INDICES, NODATA, SCALE, Index
 from stac.masks import FIELDS, UNKNOWN_CLASS, UNKNOWN_PROBABILITY, fields_from
-from stac.naming import asset_key
 from stac.resample import repeat
-from stac.scene import Grid, Radiometry, StoredAsset
+from stac.scene import Grid
 
 _NO_DATA_AT_ALL = "every pixel is nodata; the footprint is the whole tile"
 
@@ -41,13 +40,13 @@ def convert_indices(product: IndexArchiveProduct, folder: Path, prefix: str, ste
         _check_grid(raster.grid, grid, product, name)
         pixels = index_pixels(INDICES[name], raster.pixels)
         valid = pixels != NODATA if valid is None else valid | (pixels != NODATA)
-        prepared.append(_write(Raster(pixels=pixels, grid=grid), name, INDEX_RADIOMETRY, target))
+        prepared.append(write_image(Raster(pixels=pixels, grid=grid), name, INDEX_RADIOMETRY, target))
     if grid is None or valid is None:
         raise InvalidProductError(f"{product.scene.item_id}: holds no index")
     if product.selection.masks or product.selection.sides:
         step("MASK")
         mask, fields = archive_mask(product, grid)
-        prepared.append(_write(mask, "MASK", MASK_RADIOMETRY, target, overviews="mode", fields=fields))
+        prepared.append(write_image(mask, "MASK", MASK_RADIOMETRY, target, overviews="mode", fields=fields))
     outline = footprint.from_pixels(valid, grid)
     return Conversion(
         scene=(),
@@ -115,30 +114,3 @@ def _check_grid(found: Grid, expected: Grid, product: IndexArchiveProduct, name:
 
 def _corner(grid: Grid) -> tuple[float, float]:
     return grid.left, grid.top
-
-
-def _write(
-    raster: Raster,
-    name: str,
-    radiometry: Radiometry,
-    target: Target,
-    *,
-    overviews: Resampling = "average",
-    fields: tuple[str, ...] = (),
-) -> Prepared:
-    path = target.folder / f"{name}.tif"
-    file = cog.write_cog(raster.pixels, raster.grid, path, radiometry=radiometry, overviews=overviews)
-    asset = StoredAsset(
-        name=name,
-        key=asset_key(target.prefix, name, file.sha256, ".tif"),
-        size=file.size,
-        sha256=file.sha256,
-        media_type=cog.MEDIA_TYPE,
-        grid=raster.grid,
-        data_type=np.dtype(raster.pixels.dtype).name,
-        radiometry=radiometry,
-        statistics=cog.statistics(raster.pixels, radiometry.nodata),
-        mask_fields=fields,
-        blocks=cog.block_table(path),
-    )
-    return Prepared(file=file, asset=asset)

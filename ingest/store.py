@@ -112,6 +112,14 @@ class Store:
         except (MinioException, HTTPError) as error:
             raise _refusal(f"bucket {self.bucket}: cannot be listed", error) from error
 
+    def sizes(self, prefix: str) -> dict[str, int]:
+        """Keys of all objects below `prefix`, with their size in bytes."""
+        try:
+            found = self.client.list_objects(self.bucket, prefix=prefix, recursive=True)
+            return {entry.object_name: entry.size or 0 for entry in found if entry.object_name and not entry.is_dir}
+        except (MinioException, HTTPError) as error:
+            raise _refusal(f"bucket {self.bucket}: cannot be listed", error) from error
+
     def remove(self, keys: Iterable[str]) -> None:
         """Remove objects; one that is gone already is no error."""
         try:

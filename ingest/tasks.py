@@ -1,13 +1,15 @@
 """What Airflow's tasks do: plain functions of JSON values, without Airflow, so that any runner can call them.
 
 Each takes its settings from the environment. `ingest_products` runs `discover`, `ingest_batch` for each batch, then
-`summarise` and `verdict`; `derive_indices` runs `underived`, `derive_batch`, then the same two.
+`summarise` and `verdict`; `derive_indices` runs `underived`, `derive_batch`, then the same two; `pack_series` runs
+`packable`, `pack_batch`, and again those two.
 """
 
 # ruff: noqa: PLC0415 - each task imports what it needs: counting outcomes must not load rasterio
 
 import math
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,10 @@ from stac.settings import Settings
 type Outcome = dict[str, Any]
 
 #: States of an outcome after which there is nothing left to do for a product.
-_GOOD = frozenset({"published", "downloaded", "unchanged"})
+_GOOD = frozenset({"published", "downloaded", "unchanged", "packed"})
+#: What the ledger's last word on a product comes to as an outcome.
+_TOLD = {"published": "published", "superseded": "published", "failed": "failed", "invalid": "invalid"}
+_LOST: Outcome = {"state": "failed", "reason": "its task ended without an outcome: see the log of the task"}
 #: Airflow maps at most 1024 tasks (`max_map_length`); batches grow beyond what was asked rather than exceed it.
 _MOST_BATCHES = 1000
 #: How many products and reasons a message names before it counts the rest.
@@ -77,11 +82,34 @@ def derive_batch(items: Sequence[str], *, last_try: bool = True) -> list[Outcome
     return _finished(outcomes, last_try=last_try)
 
 
+def packable(assets: str | None) -> list[list[str]]:
+    """Return what could be packed, as lists of `series`: by default the assets that INGEST_PACK_ASSETS names."""
+    from ingest import packs
+
+    settings = Settings()
+    names = packs.assets_of(assets or settings.ingest_pack_assets)
+    return batches(packs.series_held(settings, names), 1)
+
+
+def pack_batch(series: Sequence[str], *, last_try: bool = True) -> list[Outcome]:
+    """Pack each of `series`, as `ingest_batch` ingests products."""
+    from ingest import packs
+
+    settings = Settings()
+    told = [packs.pack_series(settings, one) for one in series]
+    outcomes = [{**one.as_dict(), "source": one.series, "product": one.series, "items": []} for one in told]
+    return _finished(outcomes, last_try=last_try)
+
+
 def summarise(batches: Sequence[Sequence[str]], results: Iterable[Sequence[Outcome]]) -> dict[str, Any]:
-    """Count the outcomes by state and list the troubles; a product whose task died without a word is a failure."""
+    """Count the outcomes by state and list the troubles.
+
+    Of a product whose task died without a word the ledger tells how far it came; if it cannot tell, that is a failure.
+    """
     outcomes = {outcome["source"]: outcome for result in results for outcome in result}
-    lost = {"state": "failed", "reason": "its task ended without an outcome: see the log of the task"}
-    told = [{**outcomes.get(source, lost), "source": source} for batch in batches for source in batch]
+    sources = [source for batch in batches for source in batch]
+    known = _from_ledger([source for source in sources if source not in outcomes])
+    told = [{**outcomes.get(source, known.get(source, _LOST)), "source": source} for source in sources]
     troubles = [
         {"product": outcome.get("product") or outcome["source"], "state": outcome["state"], "reason": outcome["reason"]}
         for outcome in told
@@ -96,10 +124,10 @@ def summarise(batches: Sequence[Sequence[str]], results: Iterable[Sequence[Outco
     }
 
 
-def verdict(summary: dict[str, Any]) -> str:
+def verdict(summary: dict[str, Any], noun: str = "products") -> str:
     """Return the run's summary in words; raises `UnfinishedError`, with products and reasons, unless all is good."""
     counts = ", ".join(f"{count} {state}" for state, count in summary["states"].items()) or "nothing to do"
-    text = f"{summary['products']} products: {counts}"
+    text = f"{summary['products']} {noun}: {counts}"
     if summary["troubles"]:
         raise UnfinishedError(f"{text}\n{_listed(summary['troubles'])}")
     return text
@@ -114,6 +142,27 @@ def reconcile() -> dict[str, Any]:
         lost = "\n".join(found.missing[:_NAMED])
         raise UnfinishedError(f"{len(found.missing)} objects that the catalogue names are not in the bucket:\n{lost}")
     return found.as_dict()
+
+
+def _from_ledger(sources: Sequence[str]) -> dict[str, Outcome]:
+    """Outcomes of products that no task told of, as far as they are published or refused; nothing if it is away."""
+    if not sources:
+        return {}
+    from ingest import ledger
+    from stac.errors import StacError
+
+    found = {}
+    with suppress(StacError):
+        for source in sources:
+            entry = ledger.find(Settings(), ledger.name_of(source), source)
+            if entry is not None and entry.state in _TOLD:
+                found[source] = {
+                    "product": entry.id,
+                    "state": _TOLD[entry.state],
+                    "reason": entry.reason,
+                    "items": list(entry.items),
+                }
+    return found
 
 
 def _finished(outcomes: list[Outcome], *, last_try: bool) -> list[Outcome]:

@@ -9,27 +9,30 @@ from numpy.typing import NDArray
 
 from ingest.errors import InvalidProductError
 from stac.blocks import BLOCK, SPAN
+from stac.decode import GUARD
 from stac.scene import Blocks
 
 type Read = Callable[[int, int], bytes]
 """Bytes of the file: from a place, so many (fewer at its end)."""
 
-GUARD = 4
-"""Bytes before a block that hold its size, and after it that repeat its last (GDAL's COG layout)."""
 _SPAN = np.dtype([("offset", "<u8"), ("length", "<u4")])
 _FORMATS = {1: "B", 3: "H", 4: "I", 12: "d", 16: "Q"}
 _CODECS: Mapping[int, Literal["zstd", "deflate"]] = {8: "deflate", 32946: "deflate", 50000: "zstd"}
 _TYPES = {(8, 1): "uint8", (16, 1): "uint16", (16, 2): "int16"}
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _SAMPLES, _PREDICTOR = 256, 257, 258, 259, 277, 317
 _TILE_WIDTH, _TILE_HEIGHT, _OFFSETS, _LENGTHS, _SIGN = 322, 323, 324, 325, 339
+_PLANES, _PIXEL_BY_PIXEL = 284, 1
 _LEADER, _TRAILER = b"BLOCK_LEADER=SIZE_AS_UINT4", b"BLOCK_TRAILER=LAST_4_BYTES_REPEATED"
 _CLASSIC, _BIG = 42, 43
 
 type _Field = tuple[str, int, int]
 
 
-def blocks(read: Read) -> Blocks | None:
-    """How the first image is stored; None unless it has one band, 256 x 256 blocks and GDAL's COG guards."""
+def blocks(read: Read, *, block: int = BLOCK, bands: int = 1) -> Blocks | None:
+    """How the first image is stored; None unless it has so many bands, blocks of `block` pixels and GDAL's COG guards.
+
+    Several bands have to be stored pixel by pixel.
+    """
     head = read(0, 1024)
     if _LEADER not in head or _TRAILER not in head:
         return None
@@ -40,11 +43,12 @@ def blocks(read: Read) -> Blocks | None:
 
     kind = _TYPES.get((one(_BITS), one(_SIGN)))
     codec = _CODECS.get(one(_COMPRESSION))
-    sizes = one(_TILE_WIDTH, 0), one(_TILE_HEIGHT, 0)
-    if kind is None or codec is None or sizes != (BLOCK, BLOCK) or one(_SAMPLES) != 1 or one(_PREDICTOR) not in (1, 2):
+    layout = one(_TILE_WIDTH, 0), one(_TILE_HEIGHT, 0), one(_SAMPLES)
+    planes = bands == 1 or one(_PLANES) == _PIXEL_BY_PIXEL
+    if kind is None or codec is None or layout != (block, block, bands) or not planes or one(_PREDICTOR) not in (1, 2):
         return None
     offsets, lengths = _values(read, fields[_OFFSETS]), _values(read, fields[_LENGTHS])
-    if len(offsets) != -(-one(_WIDTH) // BLOCK) * -(-one(_HEIGHT) // BLOCK):
+    if len(offsets) != -(-one(_WIDTH) // block) * -(-one(_HEIGHT) // block):
         return None
     spans = np.empty(len(offsets), dtype=_SPAN)
     spans["offset"], spans["length"] = offsets, lengths

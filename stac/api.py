@@ -1,7 +1,7 @@
-"""The STAC API: stac-fastapi-pgstac, read-only, with errors that say what to change.
+"""The STAC API: stac-fastapi-pgstac, with errors that say what to change. Read-only unless a writer is configured.
 
 Run it behind the gateway with `uvicorn stac.api:create_app --factory --root-path /stac`; the forwarded host and scheme
-go into the links. The database role needs `pgstac_read`, no more.
+go into the links. The database role needs `pgstac_read`, no more; that of writers, `pgstac_ingest`.
 """
 
 from collections.abc import AsyncIterator, Callable
@@ -10,6 +10,7 @@ from importlib.metadata import version
 from typing import Any
 
 import asyncpg
+from brotli_asgi import BrotliMiddleware
 from fastapi import Depends, FastAPI
 from psycopg.conninfo import conninfo_to_dict
 from stac_fastapi.api.app import StacApi
@@ -23,25 +24,35 @@ from stac_fastapi.pgstac.app import instantiate_api
 from stac_fastapi.pgstac.config import Settings as ApiSettings
 from stac_fastapi.pgstac.db import con_init, get_connection
 from stac_fastapi.pgstac.models.extensions import Extensions
+from starlette.middleware import Middleware
+from starlette_cramjam.middleware import CompressionMiddleware
 
 from stac.api_aggregation import AggregatePost, AggregationExtension
 from stac.api_client import DESCRIPTION, TITLE, CatalogueClient, Queryables, json_object, known_parameters
 from stac.api_errors import handle_errors
-from stac.api_pages import PlainOptions, add_probes
+from stac.api_middleware import Heads, PlainOptions, SearchLimit
+from stac.api_pages import add_probes
+from stac.api_transactions import writing_extension
+from stac.api_writer import use_writers
 from stac.database import PGSTAC_PATH
-from stac.settings import Settings
+from stac.openapi import catalogue, told, with_fields
+from stac.settings import Settings, WriterSettings
 from stac.status_routes import router as status_router
 
 _AGGREGATE, _COLLECTION_AGGREGATE = "/aggregate", "/collections/{collection_id}/aggregate"
 _SEARCHES = ("/search", "/collections", "/collections/{collection_id}/items", _AGGREGATE, _COLLECTION_AGGREGATE)
+_READS = ("GET", "POST", "OPTIONS")
+_WRITES = ("PUT", "PATCH", "DELETE")
+_COMPRESSION = 2
 _CONNECT_SECONDS = 5
 _STATEMENT_MILLISECONDS = "30000"
 _LARGEST_POOL = 10
 
 
-def create_app(settings: Settings | None = None) -> FastAPI:
-    """Make the application; `settings` default to the environment. It starts, and says 503, without a database."""
+def create_app(settings: Settings | None = None, writers: WriterSettings | None = None) -> FastAPI:
+    """Make the application; settings default to the environment. It starts, and says 503, without a database."""
     settings = settings or Settings()
+    writers = writers or WriterSettings()
     api_settings = ApiSettings(
         stac_fastapi_title=TITLE,
         stac_fastapi_description=DESCRIPTION,
@@ -51,22 +62,42 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         docs_url="",
         enable_transactions_extensions=False,
         enable_response_models=False,
+        cors_methods=(*_READS, *_WRITES) if writers.enabled else _READS,
         cors_headers=("*",),
     )
+    extensions = _extensions(api_settings)
+    if writers.enabled:
+        extensions.extra_map["transaction"] = writing_extension(writers.applied_to(settings), api_settings)
     api = instantiate_api(
         client=CatalogueClient,
-        extensions=_extensions(api_settings),
+        extensions=extensions,
         lifespan=_lifespan(settings),
         settings=api_settings,
     )
+    if writers.enabled:
+        extensions.extra_map["transaction"].client.core = api.client
     _check_parameters(api)
     app: FastAPI = api.app
     app.state.public_url = settings.public_url
+    use_writers(app, writers)
+    app.state.write_settings = writers.applied_to(settings)
     handle_errors(app)
     add_probes(app)
     app.include_router(status_router)
+    told(app, catalogue, with_fields)
+    _compress_fast(app)
     app.add_middleware(PlainOptions)
+    app.add_middleware(Heads)
+    # Innermost, so that its refusals too may be read by any page.
+    app.user_middleware.append(Middleware(SearchLimit))
     return app
+
+
+def _compress_fast(app: FastAPI) -> None:
+    """Compress as hard as a page of items is worth: the stock middleware takes longer for that than all else takes."""
+    middleware: list[Any] = app.user_middleware
+    ours = Middleware(CompressionMiddleware, compression_level=_COMPRESSION)
+    app.user_middleware = [ours if one.cls is BrotliMiddleware else one for one in middleware]
 
 
 def _check_parameters(api: StacApi) -> None:

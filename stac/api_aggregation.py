@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 
 import attr
-from fastapi import APIRouter, FastAPI, Query, Request
+from fastapi import APIRouter, Depends, FastAPI, Path, Query, Request
 from pydantic import Field
 from stac_fastapi.api.models import CollectionUri, EmptyRequest, create_post_request_model, create_request_model
 from stac_fastapi.api.routes import create_async_endpoint
@@ -18,6 +18,7 @@ from stac_fastapi.types.search import APIRequest, BaseSearchGetRequest, str2list
 
 from stac.aggregation import AGGREGATIONS, CONFORMANCE, DEFAULT_INTERVAL, Interval, chosen, describe, statement
 from stac.api_client import parsed, settle
+from stac.search import CURRENT
 
 _WHICH = f"What to count, of: {', '.join(AGGREGATIONS)}."
 _HOW = "Length of the buckets of datetime_frequency."
@@ -38,6 +39,11 @@ class _Asked(BaseSearchGetRequest):
 class _AskedByPost(PgstacSearch):  # type: ignore[misc]
     aggregations: list[str] | None = Field(default=None, description=_WHICH)
     datetime_frequency_interval: Interval = Field(default=DEFAULT_INTERVAL, description=_HOW)
+
+
+def _in_path(collection_id: Annotated[str, Path(description="Collection ID")]) -> str:
+    """For the OpenAPI document, which would not have the path's parameter where only a body is taken."""
+    return collection_id
 
 
 _MIXINS: list[type[APIRequest]] = [_Asked]
@@ -77,13 +83,15 @@ async def aggregate_post(search: Any, request: Request) -> dict[str, Any]:
 
 async def _aggregate(search: Any, request: Request, collection_id: str | None) -> dict[str, Any]:
     wanted = chosen(search.aggregations)
-    settle(search)
+    current = settle(search, hide=False)
     if collection_id is not None:
         await _check_collection(request, collection_id)
         search.collections = [collection_id]
     asked = search.model_dump_json(exclude_none=True, by_alias=True, exclude=_NOT_OF_A_SEARCH)
     async with request.app.state.get_connection(request, "r") as connection:
         where = await connection.fetchval("SELECT stac_search_to_where($1::text::jsonb)", asked)
+        if current:
+            where = f"{where} AND {CURRENT}"
         counted = await connection.fetchval(statement(wanted, search.datetime_frequency_interval, where))
     return _document(request, describe(wanted, counted), "aggregate", collection_id)
 
@@ -121,6 +129,7 @@ class AggregationExtension(ApiExtension):
             ("/collections/{collection_id}", CollectionUri, _CollectionAggregateGet),
         ):
             of = "Collection " if path else ""
+            in_path = [Depends(_in_path)] if path else []
             for method, name, endpoint, model in (
                 ("GET", "aggregate", aggregate_get, gets),
                 ("POST", "aggregate", aggregate_post, AggregatePost),
@@ -132,5 +141,6 @@ class AggregationExtension(ApiExtension):
                     create_async_endpoint(endpoint, model),
                     methods=[method],
                     name=f"{of}{name.capitalize()}",
+                    dependencies=in_path,
                 )
         app.include_router(router)

@@ -1,31 +1,44 @@
 """The catalogue behind the STAC API: pgSTAC's client, with searches checked and answers completed."""
 
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 from urllib.parse import quote
 
 import attr
+import orjson
 from fastapi import Request
 from pydantic import BaseModel
-from stac_fastapi.pgstac.core import CoreCrudClient
+from stac_fastapi.pgstac.core import CoreCrudClient, clean_search_args
 from stac_fastapi.pgstac.extensions.filter import FiltersClient
+from stac_fastapi.types.errors import NotFoundError
 from stac_fastapi.types.requests import get_base_url
 from starlette.responses import Response
 
 from stac.api_links import STAC_BROWSER, add_collection_links, add_item_links
+from stac.api_search import search
 from stac.collections import ATTRIBUTION
+from stac.openapi import MEDIA_TYPE_OPENAPI
 from stac.search import (
     SearchError,
     across_antimeridian,
     all_of,
+    check_collection_fields,
+    check_collection_properties,
+    check_crs,
     check_fields,
+    check_filter_text,
+    check_members,
+    check_numbers,
     check_operators,
     check_parameters,
     check_properties,
+    check_shape,
     check_text,
     check_token,
     current_only,
+    in_halves,
+    included,
     properties,
     query_to_cql2,
 )
@@ -40,6 +53,10 @@ DESCRIPTION = (
     "Sentinel-2 scenes and spectral indices as Cloud-Optimized GeoTIFFs. Superseded products are left out of searches "
     f"unless they are asked for by id or by `deprecated`. {ATTRIBUTION}."
 )
+_GEOJSON = "application/geo+json"
+# The OpenAPI document is of version 3.1.
+_NOT_CONFORMANCE = {"http://www.opengis.net/spec/ogcapi-features-1/1.0/conf/oas30"}
+_PARSED = ("filter", "query", "intersects")
 _MORE_CONFORMANCE = (
     "https://api.stacspec.org/v1.0.0/browseable",
     "https://api.stacspec.org/v1.0.0/item-search#sort",
@@ -64,20 +81,23 @@ class CatalogueClient(CoreCrudClient):  # type: ignore[misc]
         for row in rows:
             href = f"{base}collections/{quote(row['id'])}"
             page["links"].append({"rel": "child", "href": href, "type": "application/json", "title": row["title"]})
+        for link in page["links"]:
+            if link["rel"] == "service-desc":
+                link["type"] = MEDIA_TYPE_OPENAPI
         page["stac_browser"] = STAC_BROWSER
         return page
 
     def conformance_classes(self) -> list[str]:
         """What the API keeps to; sorting also by the name under which clients know it."""
-        return sorted({*super().conformance_classes(), *_MORE_CONFORMANCE})
+        return sorted({*super().conformance_classes(), *_MORE_CONFORMANCE} - _NOT_CONFORMANCE)
 
     async def all_collections(self, request: Request, **kwargs: Any) -> Any:
         """Collection search; a `query` becomes a filter, an offset below 0 is refused."""
         if (kwargs.get("offset") or 0) < 0:
             raise SearchError("offset has to be 0 or more")
-        check_fields(kwargs.get("fields"))
-        if query := kwargs.get("query"):
-            query_to_cql2(parsed("query", query))
+        check_collection_fields(kwargs.get("fields"))
+        check_collection_properties((each.lstrip("+-") for each in kwargs.get("sortby") or ()), "sortby")
+        kwargs |= settled_collection_search(kwargs)
         result = await super().all_collections(request, **kwargs)
         if not isinstance(result, Response):
             for collection in result["collections"]:
@@ -97,6 +117,9 @@ class CatalogueClient(CoreCrudClient):  # type: ignore[misc]
 
     async def post_search(self, search_request: Any, request: Request, **kwargs: Any) -> Any:
         """Item search by POST."""
+        if search_request.fields is None:
+            raise SearchError('fields has to be an object such as {"include": ["id", "properties.datetime"]}')
+        settle_fields(search_request.fields, by_post=True)
         return _as_geojson(await super().post_search(search_request, request, **kwargs))
 
     async def item_collection(self, collection_id: str, request: Request, **kwargs: Any) -> Any:
@@ -104,7 +127,20 @@ class CatalogueClient(CoreCrudClient):  # type: ignore[misc]
         check_fields(kwargs.get("fields"))
         return _as_geojson(await super().item_collection(collection_id, request, **kwargs))
 
+    async def get_item(self, item_id: str, collection_id: str, request: Request, **_: Any) -> Any:
+        """An item; the collection is looked at only to say which of the two is not there."""
+        wanted = self.pgstac_search_model(ids=[item_id], collections=[collection_id], limit=1)
+        found = await self._search_base(wanted, request)
+        if not found["features"]:
+            await self.get_collection(collection_id, request)
+            raise NotFoundError(f"Item {item_id} in Collection {collection_id} does not exist.")
+        return _as_geojson(found["features"][0])
+
     async def _search_base(self, search_request: Any, request: Request) -> Any:
+        fields = getattr(search_request, "fields", None)
+        if not (fields and (fields.include or fields.exclude)):
+            current = settle(search_request, hide=False)
+            return await search(search_request, request, current=current)
         settle(search_request)
         result = await super()._search_base(search_request, request)
         for item in result["features"]:
@@ -128,13 +164,16 @@ class Queryables(FiltersClient):  # type: ignore[misc]
 async def known_parameters(request: Request) -> None:
     """Refuse a query parameter that the OpenAPI document does not have for this endpoint."""
     operation = request.app.openapi()["paths"][request.scope["route"].path][request.method.lower()]
+    check_crs(request.query_params.get("filter-crs"))
+    for name in _PARSED:
+        check_filter_text(request.query_params.get(name, ""))
     declared = (one["name"] for one in operation.get("parameters", ()) if one["in"] == "query")
     check_parameters(request.query_params, declared)
 
 
 def json_object(model: type[BaseModel]) -> Callable[[Request], Awaitable[None]]:
     """A check that a body is a JSON object, of names that `model` has; over what is none, the model stumbles."""
-    known = {field.alias or name for name, field in model.model_fields.items()}
+    known = {field.alias or name for name, field in model.model_fields.items()} - {"conf"}  # pgSTAC's settings are ours
 
     async def check(request: Request) -> None:
         try:
@@ -143,31 +182,72 @@ def json_object(model: type[BaseModel]) -> Callable[[Request], Awaitable[None]]:
             body = None
         if not isinstance(body, dict) or "json" not in request.headers.get("content-type", ""):
             raise SearchError("the body has to be a JSON object, with content type application/json")
+        check_shape(body)
         check_parameters(body, known)
+        check_numbers(body.get("bbox"))
 
     return check
 
 
-def settle(search: Any) -> None:
-    """Put a search into the form that pgSTAC answers; raises `SearchError`."""
+def settle(search: Any, *, hide: bool = True) -> bool:
+    """Put a search into the form that pgSTAC answers; raises `SearchError`.
+
+    Returns whether superseded items are to be hidden, which the filter does unless `hide` is False: `CURRENT` is left
+    to the caller then, which is cheaper than having pgSTAC make it of CQL2.
+    """
     search.conf = None  # pgSTAC's settings are ours to choose
     check_text(search.model_dump(mode="python"))
+    settle_fields(getattr(search, "fields", None))
     check_token(getattr(search, "token", None))
     if search.query is not None and search.filter_expr is not None:
         raise SearchError("query and filter exclude each other: say it all in filter")
     filter_ = search.filter_expr if search.query is None else query_to_cql2(search.query)
+    check_crs(getattr(search, "filter_crs", None))
+    check_shape(filter_)
     check_operators(filter_)
     check_properties(properties(filter_), "query" if search.query else "filter")
     check_properties((sort.field for sort in getattr(search, "sortby", None) or ()), "sortby")
-    if not search.ids:
+    current = not search.ids and current_only(filter_) != filter_
+    if current and hide:
         filter_ = current_only(filter_)
     search.query, search.filter_expr = None, filter_ or None
-    halves = across_antimeridian(search.bbox)
-    if halves:
+    if halves := across_antimeridian(search.bbox):
         search.bbox = None
-        search.filter_expr = all_of(
-            (search.filter_expr, {"op": "s_intersects", "args": [{"property": "geometry"}, halves]})
-        )
+        search.filter_expr = all_of((search.filter_expr, in_halves(halves)))
+    return current
+
+
+def settled_collection_search(asked: Mapping[str, Any]) -> dict[str, Any]:
+    """What to ask of collections instead of what was asked: all in one filter. Raises `SearchError`."""
+    query, text = asked.get("query"), asked.get("filter_expr")
+    if query and text:
+        raise SearchError("query and filter exclude each other: say it all in filter")
+    filter_ = query_to_cql2(parsed("query", query)) if query else _parsed_filter(text, asked.get("filter_lang"))
+    check_shape(filter_)
+    check_operators(filter_)
+    check_collection_properties(properties(filter_), "query" if query else "filter")
+    halves = across_antimeridian(asked.get("bbox"))
+    whole = all_of((filter_, in_halves(halves)))
+    return {
+        "query": None,
+        "filter_expr": json.dumps(whole) if whole else None,
+        "filter_lang": "cql2-json",
+        "bbox": None if halves else asked.get("bbox"),
+    }
+
+
+def _parsed_filter(text: str | None, language: str | None) -> Any:
+    return clean_search_args({}, filter_query=text, filter_lang=language).get("filter")
+
+
+def settle_fields(fields: Any, *, by_post: bool = False) -> None:
+    """Put a choice of fields into the form that pgSTAC answers as the extension asks; raises `SearchError`."""
+    if fields is None:
+        return
+    include, exclude = fields.include or set(), fields.exclude or set()
+    check_members(include | exclude)
+    none_said = by_post and not include and "include" in fields.model_fields_set
+    fields.include = included(include, exclude, none_said=none_said)
 
 
 def parsed(name: str, text: str) -> Any:
@@ -178,8 +258,9 @@ def parsed(name: str, text: str) -> Any:
         raise SearchError(f"{name} is no JSON: {text[:80]!r}") from None
 
 
-def _as_geojson(result: Any) -> Any:
-    """Give a ready response, which `fields` leads to, the media type it ought to have."""
-    if isinstance(result, Response):
-        result.headers["content-type"] = "application/geo+json"
+def _as_geojson(result: Any) -> Response:
+    """A response of GeoJSON, without FastAPI's looking through every value of it; `fields` leads to a ready one."""
+    if not isinstance(result, Response):
+        return Response(orjson.dumps(result), media_type=_GEOJSON)
+    result.headers["content-type"] = _GEOJSON
     return result

@@ -13,13 +13,17 @@ from stac_fastapi.types import errors
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
-from stac.problems import INTERNAL, MEDIA_TYPE, UNAVAILABLE, database_problem, problem
+from stac.errors import CatalogAwayError, CatalogError, ExistsError, InvalidDocumentError, MissingError
+from stac.problems import INTERNAL, MEDIA_TYPE, UNAVAILABLE, UNFIT, database_problem, problem
 from stac.search import SearchError
 
 log = logging.getLogger(__name__)
 
 _STATUS: dict[type[Exception], HTTPStatus] = {
     SearchError: HTTPStatus.BAD_REQUEST,
+    InvalidDocumentError: HTTPStatus.BAD_REQUEST,
+    ExistsError: HTTPStatus.CONFLICT,
+    MissingError: HTTPStatus.NOT_FOUND,
     errors.InvalidQueryParameter: HTTPStatus.BAD_REQUEST,
     errors.NotFoundError: HTTPStatus.NOT_FOUND,
     errors.ConflictError: HTTPStatus.CONFLICT,
@@ -29,7 +33,7 @@ _STATUS: dict[type[Exception], HTTPStatus] = {
     UnicodeError: HTTPStatus.BAD_REQUEST,
 }
 _PREFIX: dict[type[Exception], str] = {orjson.JSONDecodeError: "query or intersects is no JSON: "}
-_AWAY = (OSError, TimeoutError, asyncpg.InterfaceError)
+_AWAY = (OSError, TimeoutError, asyncpg.InterfaceError, CatalogAwayError)
 
 
 def handle_errors(app: FastAPI) -> None:
@@ -38,6 +42,7 @@ def handle_errors(app: FastAPI) -> None:
         app.add_exception_handler(kind, _on_known)
     for away in _AWAY:
         app.add_exception_handler(away, _on_away)
+    app.add_exception_handler(CatalogError, _on_catalog)
     app.add_exception_handler(asyncpg.DataError, _on_database)
     app.add_exception_handler(asyncpg.exceptions.DataError, _on_database)
     app.add_exception_handler(asyncpg.PostgresError, _on_database)
@@ -65,6 +70,11 @@ async def _on_away(_: Request, error: Exception) -> Response:
 async def _on_database(_: Request, error: Exception) -> Response:
     log.warning("refused by the database: %r", error)
     return _respond(database_problem(getattr(error, "sqlstate", None)))
+
+
+async def _on_catalog(_: Request, error: Exception) -> Response:
+    log.warning("refused by the catalogue: %s", error)
+    return _respond(problem(HTTPStatus.BAD_REQUEST, UNFIT, "InvalidDocument"))
 
 
 async def _on_http(request: Request, error: Exception) -> Response:

@@ -20,6 +20,8 @@ LAYERS = f"Sen2Extract_{GRID}"
 _TRUE_COLOR = ("B04", "B03", "B02")
 _PREVIEW_PIXELS = 512
 
+_TITLES = {"self": "This collection", "root": "Catalogue", "parent": "Catalogue", "items": "Its items"}
+
 STAC_BROWSER: dict[str, Any] = {
     "apiCatalogPriority": "collections",
     "cardViewMode": "cards",
@@ -57,12 +59,17 @@ def add_collection_links(collection: dict[str, Any], public_url: str) -> None:
     if not {"id", "item_assets", "links"} <= set(collection):
         return
     asked = _query(shown(collection["item_assets"]))
+    collection["links"] = [_titled(link) for link in collection["links"]]
     renders: Mapping[str, Any] = collection.get("renders", {})
     maps = []
     if asked:
         layers = [f"{LAYERS}_{name}" for name in (*renders, "default")]
         maps = _maps(_collection(public_url, collection["id"]), asked, layers)
     _add(collection, maps, _series(public_url, collection["id"]))
+
+
+def _titled(link: Link) -> Link:
+    return {"title": _TITLES[link["rel"]], **link} if link["rel"] in _TITLES else link
 
 
 def _add(document: dict[str, Any], maps: list[Link], others: list[Link]) -> None:

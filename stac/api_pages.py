@@ -1,17 +1,10 @@
-"""What the STAC API serves beside the catalogue: probes, a page of its endpoints, and answers to plain OPTIONS."""
-
-import html
-from collections.abc import Awaitable, Callable, MutableMapping
-from http import HTTPStatus
-from typing import Any
+"""What the STAC API serves beside the catalogue: probes, and its endpoints as OpenAPI and as a page."""
 
 from fastapi import FastAPI, Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse
 
-type Scope = MutableMapping[str, Any]
-type Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-type Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-type App = Callable[[Scope, Receive, Send], Awaitable[None]]
+from stac.api_docs import documentation_page
+from stac.openapi import MEDIA_TYPE_OPENAPI
 
 
 def add_probes(app: FastAPI) -> None:
@@ -25,45 +18,20 @@ def add_probes(app: FastAPI) -> None:
             return {"status": "UP", "pgstac": await connection.fetchval("SELECT pgstac.get_version()")}
 
     async def documentation(request: Request) -> HTMLResponse:
-        return HTMLResponse(_documentation(request.app.openapi(), str(request.url_for("openapi"))))
+        # The page's own files lie at the root of the one origin.
+        return documentation_page(request.app.openapi(), str(request.url_for("openapi")), "../docs")
+
+    async def openapi(request: Request) -> JSONResponse:
+        root = request.scope.get("root_path", "").rstrip("/")
+        return JSONResponse({**app.openapi(), "servers": [{"url": root or "/"}]}, media_type=MEDIA_TYPE_OPENAPI)
 
     app.add_api_route("/livez", alive, tags=["Health"], summary="The process answers")
     for path in ("/readyz", "/_mgmt/health"):
         app.add_api_route(path, ready, tags=["Health"], summary="The database answers, else 503")
         # Before the stock check of that path, which passes on the driver's words.
         app.router.routes.insert(0, app.router.routes.pop())
+    app.add_api_route("/api", openapi, name="openapi", include_in_schema=False)
+    # Before the stock one, which says that it is of version 3.0.
+    app.router.routes.insert(0, app.router.routes.pop())
     # The landing page links to the route of this name.
     app.add_api_route("/api.html", documentation, name="swagger_ui_html", include_in_schema=False)
-
-
-def _documentation(openapi: dict[str, Any], openapi_url: str) -> str:
-    """The endpoints on a plain page: no script, nothing from elsewhere."""
-    rows = "".join(
-        f"<tr><td>{method.upper()}</td><td><code>{html.escape(path)}</code></td>"
-        f"<td>{html.escape(operation.get('summary', ''))}</td></tr>"
-        for path, operations in openapi["paths"].items()
-        for method, operation in operations.items()
-    )
-    title = f"{html.escape(openapi['info']['title'])} STAC API"
-    return (
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title>'
-        f'<h1>{title}</h1><p>OpenAPI: <a href="{html.escape(openapi_url)}">{html.escape(openapi_url)}</a></p>'
-        f"<table>{rows}</table></html>"
-    )
-
-
-class PlainOptions:
-    """Answers OPTIONS that are no CORS preflight, which the routes would refuse with 405."""
-
-    def __init__(self, app: App) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass on everything else."""
-        if scope["type"] == "http" and scope["method"] == "OPTIONS":
-            names = {name for name, _ in scope["headers"]}
-            if not {b"origin", b"access-control-request-method"} <= names:
-                headers = {"Allow": "GET, HEAD, POST, OPTIONS", "Access-Control-Allow-Origin": "*"}
-                await Response(status_code=HTTPStatus.NO_CONTENT, headers=headers)(scope, receive, send)
-                return
-        await self.app(scope, receive, send)

@@ -1,9 +1,9 @@
 """What every asset of a kind has in common: the part of an item's assets that stands in its collection's `item_assets`.
 
 pgSTAC stores an item without what its collection says already, so that a band costs an item its address, size and
-checksum, and nothing else. What is long and of no use for opening a file (wavelengths, the classes of SCL) stands in
-the collection only, so that an item stays small when it is served. Field names are those of STAC 1.1 (`bands`, data
-values) and of the extensions eo 2, raster 2 and classification 2.
+checksum, and nothing else. What is of no use for opening a file (titles, formulas, wavelengths, the meaning of classes)
+stands in the collection only, so that an item stays small when it is served. Field names are those of STAC 1.1
+(`bands`, data values) and of the extensions eo 2, raster 2 and classification 2.
 """
 
 from typing import Any
@@ -11,18 +11,24 @@ from typing import Any
 from stac.bands import BANDS, LAYERS, SCENE_CLASSES, Band, Layer, Level, bands_of, by_common_name, layers_of
 from stac.errors import UnknownNameError
 from stac.indices import INDICES, NODATA, SCALE, Index, stored_indices
-from stac.masks import FIELDS, bitfields
 from stac.masks import NODATA as MASK_NODATA
+from stac.masks import USUAL_FIELDS, bitfields
 
 COG = "image/tiff; application=geotiff; profile=cloud-optimized"
 MASK = "MASK"
 THUMBNAIL = "thumbnail"
 
 _REFLECTANCE_SCALE = 0.0001
+_COLLECTION_ONLY = frozenset({"title", "processing:expression"})
+
+
+def shared_fields(name: str) -> dict[str, Any]:
+    """The fields that items too carry of the asset called `name`: what a reader needs to choose and open it."""
+    return {field: value for field, value in describe_asset(name).items() if field not in _COLLECTION_ONLY}
 
 
 def describe_asset(name: str) -> dict[str, Any]:
-    """The shared fields of the asset called `name`; of a file that no table holds, that it is metadata."""
+    """What the collection says of the asset called `name`; of a file that no table holds, that it is metadata."""
     if name in BANDS:
         return _band_asset(BANDS[name])
     if name in LAYERS:
@@ -134,5 +140,5 @@ def _mask_asset() -> dict[str, Any]:
         "gsd": 10,
         "data_type": "uint16",
         "nodata": MASK_NODATA,
-        "classification:bitfields": bitfields(tuple(FIELDS)),
+        "classification:bitfields": bitfields(USUAL_FIELDS),
     }

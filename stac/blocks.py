@@ -24,7 +24,10 @@ type Codec = Literal["zstd", "deflate"]
 
 @dataclass(frozen=True, kw_only=True)
 class IndexedImage:
-    """A row of the index but for its spans: the image at `key`, in metres of zone `epsg`, `size` metres per pixel."""
+    """A row of the index but for its spans: the image at `key`, in metres of zone `epsg`, `size` metres per pixel.
+
+    `block` is the pixels per side of its blocks; several `bands` are stored pixel by pixel.
+    """
 
     key: str
     epsg: int
@@ -37,11 +40,13 @@ class IndexedImage:
     codec: Codec
     predictor: int
     nodata: float | None
+    block: int = BLOCK
+    bands: int = 1
 
     @property
     def columns(self) -> int:
         """Blocks per row of blocks."""
-        return -(-self.width // BLOCK)
+        return -(-self.width // self.block)
 
 
 @dataclass(frozen=True, kw_only=True)

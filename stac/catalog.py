@@ -11,15 +11,15 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 import pystac
 from psycopg.types.json import Jsonb
 
 from stac import blocks
-from stac.collections import EVERYWHERE, INDICES, L2A
+from stac.collections import COLLECTION_IDS, EVERYWHERE, INDICES, L2A
 from stac.database import Connection, connect, transaction
-from stac.errors import CatalogError
+from stac.errors import CatalogError, ExistsError, MissingError
 from stac.items import timestamp
 from stac.naming import ProductName
 from stac.prepare import migrate
@@ -31,6 +31,7 @@ __all__ = [
     "existing",
     "find_ids",
     "get_item",
+    "hold",
     "migrate",
     "products_held",
     "publish",
@@ -57,6 +58,7 @@ def publish(
     connection: Connection | None = None,
     *,
     assets: Iterable[StoredAsset] = (),
+    expect: Literal["absent", "present"] | None = None,
 ) -> list[Key]:
     """Write `items` (a scene and its index product, say) in one transaction: all of them or none.
 
@@ -64,15 +66,17 @@ def publish(
     products of the same acquisition become `deprecated`, also when they come after the newer one. The block index is
     written with them, from `assets`, the files that the items name. With `connection` the caller's transaction is used
     and the caller commits; publish once per transaction. Returns the keys of the items that changed, products that are
-    superseded now included. Raises `CatalogError`.
+    superseded now included. `expect` says of all items that they are not there yet, or that they are; if that is not so
+    nothing is written. Raises `CatalogError`, which then is an `ExistsError` or a `MissingError`.
     """
     incoming = {_key(document): document for document in map(_document, items)}
     if not incoming:
         return []
     what = f"cannot publish {_names(incoming)}"
     with transaction(settings, connection, what) as tx:
-        _lock(tx, [(key[0], document["properties"]["datetime"]) for key, document in incoming.items()])
+        _lock(tx, [(key[0], _moment(document)) for key, document in incoming.items()])
         stored = _siblings(tx, incoming)
+        _check_expectation(expect, set(incoming), set(incoming) & set(stored))
         written = _write(tx, stored, {**stored, **incoming}, settings)
         blocks.write(tx, incoming.values(), assets)
         missing = set(incoming) - _present(tx, incoming)
@@ -173,6 +177,25 @@ def _key(document: Item) -> Key:
     return document["collection"], document["id"]
 
 
+def hold(tx: Connection, collection: str) -> None:
+    """Keep other writers off a collection until the transaction ends: what is read of it now is what is replaced."""
+    _lock(tx, [(collection, None)])
+
+
+def _check_expectation(expect: str | None, wanted: set[Key], there: set[Key]) -> None:
+    if expect == "absent" and there:
+        raise ExistsError(f"{_names(there)}: there already")
+    if expect == "present" and wanted - there:
+        raise MissingError(f"{_names(wanted - there)}: not there")
+
+
+def _moment(document: Item) -> str | None:
+    """What decides in which partition an item lies."""
+    properties = document["properties"]
+    moment: str | None = properties.get("datetime") or properties.get("start_datetime")
+    return moment
+
+
 def _by_collection(keys: Iterable[Key]) -> dict[str, list[str]]:
     ids: defaultdict[str, list[str]] = defaultdict(list)
     for collection, item_id in sorted(keys):
@@ -223,7 +246,14 @@ def _make_partition(tx: Connection, collection: str, moment: str) -> None:
 def _siblings(tx: Connection, keys: Iterable[Key]) -> dict[Key, Item]:
     """The stored items of the acquisitions to which `keys` belong, those of `keys` included."""
     found: dict[Key, Item] = {}
-    for collection, name in {(collection, _datatake_and_tile(item_id)) for collection, item_id in keys}:
+    ours = [key for key in keys if key[0] in COLLECTION_IDS]
+    for collection, ids in _by_collection(set(keys) - set(ours)).items():
+        rows = tx.execute(
+            "SELECT id, pgstac.get_item(id, collection) FROM pgstac.items WHERE collection = %s AND id = ANY(%s)",
+            (collection, ids),
+        ).fetchall()
+        found |= {(collection, item_id): item for item_id, item in rows}
+    for collection, name in {(collection, _datatake_and_tile(item_id)) for collection, item_id in ours}:
         pattern, start = name
         rows = tx.execute(
             "SELECT id, pgstac.get_item(id, collection) FROM pgstac.items "

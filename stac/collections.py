@@ -9,6 +9,7 @@ from stac.assets import index_assets, reflectance_bands, scene_assets
 from stac.bands import SCENE_CLASSES, Level
 from stac.errors import UnknownNameError
 from stac.indices import stored_indices
+from stac.masks import described_bitfields
 from stac.settings import Settings
 
 L1C = "sentinel-2-l1c"
@@ -91,7 +92,7 @@ def _indices(settings: Settings) -> dict[str, Any]:
             }
             for index in stored_indices()
         },
-        "summaries": _summaries("L2A") | {"gsd": [10]},
+        "summaries": _summaries("L2A") | {"gsd": [10], "classification:bitfields": described_bitfields()},
     }
 
 

@@ -13,6 +13,9 @@ type Connection = psycopg.Connection[tuple[Any, ...]]
 
 PGSTAC_PATH = "pgstac,public"
 
+NOT_READY = ("3F000", "42P01")
+"""SQLSTATE of a schema or table that is not there: ours and pgSTAC's are made by `sen2extract migrate`."""
+
 # SQLSTATE classes of what passes: connection, rollback of a transaction, resources, the operator's intervention.
 _PASSING = ("08", "40", "53", "57")
 
@@ -56,6 +59,8 @@ def transaction(settings: Settings, connection: Connection | None, what: str) ->
 
 def refusal(what: str, error: psycopg.Error) -> CatalogError:
     """What an error of the database means to `what`: a refusal, or that another try is worth it."""
+    if error.sqlstate in NOT_READY:
+        return CatalogError(f"{what}: the database has not been made ready: run `sen2extract migrate`")
     away = isinstance(error, psycopg.OperationalError) and (error.sqlstate or "08").startswith(_PASSING)
     kind, verb = (CatalogAwayError, "is away") if away else (CatalogError, "refused")
     return kind(f"{what}: the catalogue {verb}: {error.diag.message_primary or error}")

@@ -19,3 +19,23 @@ class CatalogError(StacError):
 
 class CatalogAwayError(CatalogError):
     """The database cannot be reached just now, or gave way to another transaction: worth another try in a moment."""
+
+
+class MisplacedBlockError(StacError):
+    """The bytes at the place that an index gives are not those of the block."""
+
+
+class DamagedBlockError(StacError):
+    """A block of an image cannot be decoded."""
+
+
+class ExistsError(CatalogError):
+    """What is to be made is there already, or what is to be removed is still in use."""
+
+
+class MissingError(CatalogError):
+    """What is to be changed is not there."""
+
+
+class InvalidDocumentError(StacError, ValueError):
+    """An item or collection that cannot be taken as it is; the message says what is wrong with it."""

@@ -12,10 +12,10 @@ from typing import Any
 import pystac
 
 from stac import extensions
-from stac.assets import COG, MASK, describe_asset
+from stac.assets import COG, MASK, shared_fields
 from stac.collections import INDICES, L2A, collection_href, item_href, scene_collection
-from stac.masks import FIELDS, bitfields
-from stac.scene import Footprint, Scene, Statistics, StoredAsset
+from stac.masks import USUAL_FIELDS, bitfields
+from stac.scene import Footprint, Scene, StoredAsset
 from stac.settings import Settings
 
 _COMMON = (
@@ -164,7 +164,7 @@ def timestamp(moment: datetime) -> str:
 
 
 def _asset(asset: StoredAsset, settings: Settings) -> dict[str, Any]:
-    shared = describe_asset(asset.name)
+    shared = shared_fields(asset.name)
     own: dict[str, Any] = {
         "href": settings.public_href(asset.key),
         "type": asset.media_type,
@@ -177,7 +177,7 @@ def _asset(asset: StoredAsset, settings: Settings) -> dict[str, Any]:
 
 
 def _raster_fields(asset: StoredAsset) -> dict[str, Any]:
-    """Grid, data values and statistics of an image, as it is written."""
+    """Grid and data values of an image, as it is written; its statistics stand in the file's own tags."""
     fields: dict[str, Any] = {}
     if asset.grid is not None:
         fields["proj:shape"] = list(asset.grid.shape)
@@ -190,8 +190,6 @@ def _raster_fields(asset: StoredAsset) -> dict[str, Any]:
             fields |= {"raster:scale": meaning.scale, "raster:offset": _short(meaning.offset)}
         fields |= {} if meaning.nodata is None else {"nodata": meaning.nodata}
         fields |= {} if meaning.unit is None else {"unit": meaning.unit}
-    if asset.statistics is not None and asset.name not in ("SCL", MASK):  # a mean of classes means nothing
-        fields["statistics"] = _statistics(asset.statistics)
     return fields
 
 
@@ -200,21 +198,10 @@ def _short(value: float) -> float:
     return int(value) if float(value).is_integer() else value
 
 
-def _statistics(statistics: Statistics) -> dict[str, float]:
-    values = {
-        "minimum": statistics.minimum,
-        "maximum": statistics.maximum,
-        "mean": statistics.mean,
-        "stddev": statistics.stddev,
-        "valid_percent": statistics.valid_percent,
-    }
-    return {key: _short(round(value, 1)) for key, value in values.items() if value is not None}
-
-
 def _mask_fields(asset: StoredAsset) -> dict[str, Any]:
     if asset.name != MASK:
         return {}
-    held = asset.mask_fields or tuple(FIELDS)
+    held = asset.mask_fields or USUAL_FIELDS
     return {"classification:bitfields": bitfields(held)}
 
 
@@ -226,7 +213,7 @@ def _projection(assets: Sequence[StoredAsset]) -> str | None:
 
 def _gsd(assets: Sequence[StoredAsset]) -> float:
     """Finest ground sampling distance of the images, in metres."""
-    return min((describe_asset(asset.name).get("gsd", 10) for asset in assets if asset.media_type == COG), default=10)
+    return min((shared_fields(asset.name).get("gsd", 10) for asset in assets if asset.media_type == COG), default=10)
 
 
 def _used(properties: Mapping[str, Any], assets: Iterable[Mapping[str, Any]]) -> set[str]:

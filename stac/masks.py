@@ -23,13 +23,17 @@ UNKNOWN_PROBABILITY = 127
 
 @dataclass(frozen=True, kw_only=True)
 class Field:
-    """A bit field of `MASK`: its first bit (least significant = 0), its length in bits, and what it is made from."""
+    """A bit field of `MASK`: its first bit (least significant = 0), its length in bits, and what it is made from.
+
+    `tool` names what has to be installed to make it; None where nothing but ourselves.
+    """
 
     name: str
     offset: int
     length: int
     description: str
     sources: tuple[str, ...]
+    tool: str | None = None
 
     def read(self, mask: NDArray[np.uint16]) -> NDArray[np.uint16]:
         """Values of the field in `mask`, same shape."""
@@ -100,8 +104,18 @@ _FIELDS = (
         description="Cloud probability by Sen2Cor in per cent; 127 = unknown",
         sources=("CLDPRB",),
     ),
+    Field(
+        name="ocm",
+        offset=15,
+        length=1,
+        description="Thick or thin cloud or shadow by OmniCloudMask, not grown",
+        sources=("B04", "B03", "B8A"),
+        tool="omnicloudmask",
+    ),
 )
 FIELDS: Mapping[str, Field] = MappingProxyType({field.name: field for field in _FIELDS})
+USUAL_FIELDS = tuple(field.name for field in _FIELDS if field.tool is None)
+"""Fields of every complete product."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,6 +169,7 @@ _PROFILES = (
         field="cloud_probability",
         above=25,
     ),
+    Profile(name="ocm", title="OmniCloudMask", description=FIELDS["ocm"].description, field="ocm"),
 )
 PROFILES: Mapping[str, Profile] = MappingProxyType({profile.name: profile for profile in _PROFILES})
 DEFAULT_PROFILE = "scl"
@@ -170,8 +185,8 @@ def get_profile(name: str) -> Profile:
 
 
 def fields_from(sources: Collection[str]) -> tuple[Field, ...]:
-    """The fields that can be made when the images `sources` are at hand."""
-    return tuple(field for field in FIELDS.values() if set(field.sources) <= set(sources))
+    """The fields that we can make when the images `sources` are at hand, without further tools."""
+    return tuple(field for field in FIELDS.values() if field.tool is None and set(field.sources) <= set(sources))
 
 
 def cloud_probability(mask: NDArray[np.uint16]) -> NDArray[np.float64]:
@@ -181,30 +196,39 @@ def cloud_probability(mask: NDArray[np.uint16]) -> NDArray[np.float64]:
 
 
 def bitfields(names: Collection[str]) -> list[dict[str, Any]]:
-    """`classification:bitfields` of a `MASK` asset that holds the fields `names` (STAC classification extension 2)."""
-    return [_bitfield(field) for field in FIELDS.values() if field.name in names]
+    """`classification:bitfields` of a `MASK` asset that holds the fields `names` (STAC classification extension 2).
+
+    Short, since it stands in every item; what the values mean is in `value_classes`.
+    """
+    return [
+        {"name": field.name, "offset": field.offset, "length": field.length, "classes": _short_classes(field)}
+        for field in FIELDS.values()
+        if field.name in names
+    ]
 
 
-def _bitfield(field: Field) -> dict[str, Any]:
-    entry: dict[str, Any] = {
-        "name": field.name,
-        "description": field.description,
-        "offset": field.offset,
-        "length": field.length,
-        "classes": [],
-    }
+def value_classes(field: Field) -> list[dict[str, Any]]:
+    """The values of a field with their meaning, as classes of the classification extension."""
     if field.name == "scl":
-        entry["classes"] = [
+        return [
             {"value": c.value, "name": c.name, "description": c.description, "color_hint": c.color.upper()}
             for c in SCENE_CLASSES
         ] + [{"value": UNKNOWN_CLASS, "name": "unknown", "description": "No class of Sen2Cor's"}]
-    elif field.length == 1:
-        entry["classes"] = [
+    if field.length == 1:
+        return [
             {"value": 0, "name": "clear", "description": "Not masked"},
             {"value": 1, "name": "masked", "description": "Masked"},
         ]
-    else:
-        entry["classes"] = [
-            {"value": UNKNOWN_PROBABILITY, "name": "unknown", "description": "No probability known"},
-        ]
-    return entry
+    return [{"value": UNKNOWN_PROBABILITY, "name": "unknown", "description": "No probability known"}]
+
+
+def described_bitfields() -> list[dict[str, Any]]:
+    """All fields of `MASK` with their descriptions and all classes, for the collection."""
+    return [
+        entry | {"description": field.description, "classes": value_classes(field)}
+        for field, entry in zip(FIELDS.values(), bitfields(FIELDS), strict=True)
+    ]
+
+
+def _short_classes(field: Field) -> list[dict[str, Any]]:
+    return [{"value": each["value"], "name": each["name"]} for each in value_classes(field)]

@@ -11,12 +11,19 @@ from typing import Self
 
 from stac.errors import NameFormatError
 
+PACKS = "packs"
+"""First part of the keys of all packs."""
+
 _TIME = "%Y%m%dT%H%M%S"
 _PRODUCT = re.compile(
     r"(?P<unit>S2[A-D])_MSI(?P<level>L1C|L2A)_(?P<datatake>\d{8}T\d{6})_N(?P<baseline>\d{4})_R(?P<orbit>\d{3})"
     r"_T(?P<tile>\d{2}[C-HJ-NP-X][A-HJ-NP-Z][A-HJ-NP-V])_(?P<discriminator>\d{8}T\d{6})"
 )
 _TILE = re.compile(r"(?P<zone>0[1-9]|[1-5]\d|60)(?P<band>[C-HJ-NP-X])(?P<square>[A-HJ-NP-Z][A-HJ-NP-V])")
+_IMAGE = re.compile(
+    r"(?P<square>[^/]+/\d{2}/[A-Z]/[A-Z]{2})/\d{4}/\d{2}/[^/]+/(?P<asset>[A-Za-z0-9_]+)-[0-9a-f]{8}\.tif"
+)
+_PART = re.compile(rf"(?P<prefix>{PACKS}/[^/]+(/[^/]+){{5}})/r(?P<row>\d+)c(?P<column>\d+)-[0-9a-f]{{8}}\.tif")
 _SUFFIX = re.compile(r"\.(SAFE|zip|SAFE\.zip)$", re.IGNORECASE)
 
 
@@ -121,6 +128,33 @@ def asset_key(prefix: str, asset: str, sha256: str, suffix: str) -> str:
 def item_key(prefix: str) -> str:
     """Object key of the item document, beside the assets in the item's folder."""
     return f"{prefix}/{prefix.rsplit('/', 1)[-1]}.json"
+
+
+def series_of(key: str) -> str | None:
+    """What images of one asset and tile share: `{collection}/{zone}/{band}/{square}/{asset}`; None for other keys."""
+    match = _IMAGE.fullmatch(key)
+    return f"{match['square']}/{match['asset']}" if match else None
+
+
+def pack_prefix(series: str, first: datetime, last: datetime, digest: str) -> str:
+    """Folder of a pack in the bucket: `packs/{series}/{first}-{last}-{digest}`, dates of its images."""
+    return f"{PACKS}/{series}/{first:%Y%m%d}-{last:%Y%m%d}-{digest[:12]}"
+
+
+def pack_part_key(prefix: str, row: int, column: int, sha256: str) -> str:
+    """Immutable object key of a part of a pack."""
+    return f"{prefix}/r{row:02d}c{column:02d}-{sha256[:8]}.tif"
+
+
+def pack_document_key(prefix: str) -> str:
+    """Object key of the document that says what a pack holds."""
+    return f"{prefix}/pack.json"
+
+
+def pack_part_of(key: str) -> tuple[str, int, int] | None:
+    """Folder, row and column of a part of a pack, by its object key; None for other objects."""
+    match = _PART.fullmatch(key)
+    return (match["prefix"], int(match["row"]), int(match["column"])) if match else None
 
 
 def _parse_time(text: str, name: str) -> datetime:

@@ -51,5 +51,5 @@ QUERYABLES: dict[str, dict[str, Any]] = {
     "sen2extract:origin": {"title": "Who made the surface reflectance: esa or local", **_TEXT},
 }
 
-INDEXED = ("eo:cloud_cover", "grid:code")
-"""What users filter by in large archives: these get a database index."""
+INDEXED = ("eo:cloud_cover", "grid:code", "deprecated")
+"""What users filter by in large archives: these get a database index, and statistics for the planner with it."""

@@ -1,7 +1,7 @@
 """What a search asks for, checked and put into the one form that pgSTAC takes: CQL2. Pure, no web framework."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from math import isfinite
 from typing import Any
@@ -30,8 +30,38 @@ CQL2_OPERATORS = (
 )
 """What pgSTAC makes SQL of."""
 
+ITEM_MEMBERS = (
+    *("type", "stac_version", "stac_extensions", "id", "collection", "geometry", "bbox", "links", "assets"),
+    "properties",
+)
+"""What an item consists of."""
+COLLECTION_MEMBERS = (
+    *("type", "stac_version", "stac_extensions", "id", "title", "description", "keywords", "license", "providers"),
+    *("extent", "summaries", "assets", "item_assets", "bands", "renders", "links", "attribution"),
+)
+"""What a collection consists of."""
+COLLECTION_FIELDS = (*COLLECTION_MEMBERS, "datetime", "end_datetime", "geometry")
+"""What collections can be searched by."""
+DEFAULT_FIELDS = frozenset(ITEM_MEMBERS) - {"stac_extensions", "properties"} | {"properties.datetime"}
+"""What a choice of fields falls back on, by the fields extension."""
+CURRENT = "to_text(content->'properties'->'deprecated') IS NULL"
+"""SQL of what `current_only` asks for, as pgSTAC writes it: partial indexes rest on this very text."""
+
 _KNOWN_OPERATORS = frozenset(name.lower() for name in CQL2_OPERATORS) | {"!=", "upper", "lower"}
 _ANTIMERIDIAN = 180.0
+_POLE = 90.0
+_DEEPEST = 64
+_DEEPEST_PARENTHESES = 20
+_MOST_OPERATORS = 500
+_MOST_ARITHMETIC = 40
+_LONGEST_FIELD = 200
+_FILTER_CRS = "http://www.opengis.net/def/crs/OGC/1.3/CRS84"
+_NESTED = ("properties", "assets", "geometry")
+# Of CQL2 as text: quoted parts, and geometries, which are of numbers only.
+_QUOTED = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"")
+_GEOMETRY = re.compile(r"\b(?:MULTI)?(?:POINT|LINESTRING|POLYGON)\s*Z?\s*\([-+0-9eE.,()\s]*\)", re.IGNORECASE)
+_NEGATIONS = re.compile(r"(?:\bNOT\s+){8}", re.IGNORECASE)
+_ARITHMETIC = re.compile(r"[-+*/^%]|\bdiv\b", re.IGNORECASE)
 _TOKEN = re.compile(r"(next|prev):([0-9a-fA-F]{2})+:([0-9a-fA-F]{2})+")
 
 
@@ -84,6 +114,18 @@ def _operators(expression: Any) -> Iterator[str]:
             yield from _operators(value)
 
 
+def _odd(expression: Any) -> Iterator[Any]:
+    """Parts of an expression that look like CQL2 and are none: functions of old, properties without a name."""
+    if isinstance(expression, Mapping):
+        if "function" in expression or not isinstance(expression.get("property", ""), str):
+            yield expression
+        for value in expression.values():
+            yield from _odd(value)
+    elif isinstance(expression, list):
+        for value in expression:
+            yield from _odd(value)
+
+
 def check_properties(names: Iterable[str], where: str) -> None:
     """Raise `SearchError`, naming the nearest, for a name by which no item can be searched."""
     known = (*QUERYABLES, *ITEM_FIELDS)
@@ -94,8 +136,17 @@ def check_properties(names: Iterable[str], where: str) -> None:
             )
 
 
+def check_collection_properties(names: Iterable[str], where: str) -> None:
+    """Raise `SearchError`, naming the nearest, for a name by which no collection can be searched."""
+    for name in names:
+        if name.split(".")[0] not in COLLECTION_FIELDS:
+            raise SearchError(f"unknown property {name!r} in {where}: {nearest(name, COLLECTION_FIELDS)}")
+
+
 def check_operators(expression: Any) -> None:
     """Raise `SearchError`, naming the nearest, for an operator or function of CQL2 that the catalogue does not know."""
+    if odd := next(_odd(expression), None):
+        raise SearchError(f"{str(odd)[:80]} makes no sense in filter")
     for operator in _operators(expression):
         if operator.lower() not in _KNOWN_OPERATORS:
             raise SearchError(f"unknown operator {operator!r} in filter: {nearest(operator, CQL2_OPERATORS)}")
@@ -122,6 +173,34 @@ def check_fields(fields: Iterable[str] | None) -> None:
         raise SearchError("fields has an empty name: expected the form id,properties.datetime,-geometry")
 
 
+def check_collection_fields(fields: Iterable[str] | None) -> None:
+    """Raise `SearchError`, naming the nearest, for a field, with or without sign, that no collection has."""
+    check_fields(fields)
+    for field in (each.lstrip("+-") for each in fields or ()):
+        first, *below = field.split(".")
+        if first not in COLLECTION_MEMBERS or (below and first == "links") or len(field) > _LONGEST_FIELD:
+            raise SearchError(f"unknown field {field[:80]!r}: {nearest(first, COLLECTION_MEMBERS)}")
+
+
+def check_members(fields: Iterable[str]) -> None:
+    """Raise `SearchError`, naming the nearest, for a field (without sign) that is no part of an item."""
+    check_fields(fields)
+    for field in fields:
+        first, *below = field.split(".")
+        if len(field) > _LONGEST_FIELD or (below and first in ITEM_MEMBERS and first not in _NESTED):
+            raise SearchError(f"field {field[:80]!r} is not to be chosen from: expected such as properties.datetime")
+        if first not in ITEM_MEMBERS:
+            meant = f"did you mean 'properties.{field}'?" if field in QUERYABLES else nearest(field, ITEM_MEMBERS)
+            raise SearchError(f"unknown field {field!r}: {meant}")
+
+
+def included(include: Collection[str], exclude: Collection[str], *, none_said: bool = False) -> set[str]:
+    """The fields to include: what is chosen stays a Feature. `none_said`: `include` was given, and is empty."""
+    if none_said and exclude:
+        return set(DEFAULT_FIELDS - set(exclude))
+    return set(include) | ({"type"} - set(exclude) if include else set())
+
+
 def check_token(token: str | None) -> None:
     """Raise `SearchError` for a paging token that pgSTAC never handed out."""
     if token and not _TOKEN.fullmatch(token):
@@ -141,18 +220,78 @@ def check_text(value: Any) -> None:
             check_text(part)
 
 
+def check_crs(crs: str | None) -> None:
+    """Raise `SearchError` for a `filter-crs` other than longitude and latitude."""
+    if crs and crs != _FILTER_CRS:
+        raise SearchError(f"filter-crs {crs[:80]!r} is not served: leave it out, or say {_FILTER_CRS}")
+
+
+def check_shape(document: Any) -> None:
+    """Raise `SearchError` for JSON of more levels or operators than a search needs: they would cost minutes."""
+    operators, left = 0, [(document, 1)]
+    while left:
+        value, depth = left.pop()
+        if depth > _DEEPEST:
+            raise SearchError(f"more than {_DEEPEST} levels of brackets: say it with fewer")
+        if isinstance(value, Mapping):
+            operators += "op" in value
+            left.extend((each, depth + 1) for each in value.values())
+        elif isinstance(value, list):
+            left.extend((each, depth + 1) for each in value)
+    if operators > _MOST_OPERATORS:
+        raise SearchError(f"more than {_MOST_OPERATORS} operators in filter: list values with the operator in")
+
+
+def check_filter_text(text: str) -> None:
+    """Raise `SearchError` for what a parser of CQL2 or JSON would take too long, or too many levels of its stack, for.
+
+    The `cql2` library parses by recursion: some thousand parentheses end the process.
+    """
+    bare = _GEOMETRY.sub("", _QUOTED.sub("", text))
+    depths = {"(": 0, "[": 0}
+    for letter in bare:
+        kind = "(" if letter in "()" else "["
+        if letter in "([{":
+            depths[kind] += 1
+            if depths["("] > _DEEPEST_PARENTHESES or depths["["] > _DEEPEST:
+                raise SearchError("too many brackets within brackets: say it with fewer")
+        elif letter in ")]}":
+            depths[kind] -= 1
+    if _NEGATIONS.search(bare) or len(_ARITHMETIC.findall(bare)) > _MOST_ARITHMETIC:
+        raise SearchError("too many negations or calculations: say it with fewer")
+
+
+def check_numbers(bbox: Any) -> None:
+    """Raise `SearchError` for a bounding box of a body that is given and no list of numbers."""
+    if bbox is not None and not (
+        isinstance(bbox, list) and all(isinstance(edge, int | float) and not isinstance(edge, bool) for edge in bbox)
+    ):
+        raise SearchError("bbox has to be a list of numbers: [west, south, east, north]")
+
+
+def in_halves(halves: dict[str, Any] | None) -> Cql2 | None:
+    """A filter for what intersects the halves of a bounding box."""
+    return {"op": "s_intersects", "args": [{"property": "geometry"}, halves]} if halves else None
+
+
 def across_antimeridian(bbox: Iterable[float] | None) -> dict[str, Any] | None:
     """The two halves of a bounding box whose west lies east of its east, as a MultiPolygon; None for any other.
 
-    Raises `SearchError` for edges that are no numbers.
+    Raises `SearchError` for edges that are no numbers, or no place on earth.
     """
     edges = [float(edge) for edge in bbox or ()]
     if not edges:
         return None
     if not all(map(isfinite, edges)):
         raise SearchError("bbox has to be numbers: west,south,east,north")
+    if len(edges) not in (4, 6):
+        raise SearchError("bbox has to be four numbers, or six: west,south,east,north")
     middle = len(edges) // 2
     west, south, east, north = edges[0], edges[1], edges[middle], edges[middle + 1]
+    if max(abs(west), abs(east)) > _ANTIMERIDIAN or max(abs(south), abs(north)) > _POLE:
+        raise SearchError("bbox lies beyond the earth: longitudes are -180 to 180, latitudes -90 to 90")
+    if south > north:
+        raise SearchError("bbox has its south north of its north: expected west,south,east,north")
     if west <= east:
         return None
     halves = ((west, _ANTIMERIDIAN), (-_ANTIMERIDIAN, east))
@@ -175,7 +314,13 @@ def _comparison(name: str, operator: str, value: Any) -> Cql2:
         build = _OPERATORS[operator]
     except KeyError:
         raise SearchError(f"unknown operator {operator!r} in query: choose from {', '.join(_OPERATORS)}") from None
+    if not all(map(_is_plain, value if isinstance(value, list) else [value])):
+        raise SearchError(f"{name}: {operator} compares with text, a number or true and false, not with {value!r:.80}")
     return build({"property": name}, value)
+
+
+def _is_plain(value: Any) -> bool:
+    return isinstance(value, str | int) or (isinstance(value, float) and isfinite(value))
 
 
 def _binary(op: str) -> Callable[[Cql2, Any], Cql2]:

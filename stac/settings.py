@@ -11,6 +11,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 _KNOWN_SECRETS = frozenset({"", "minioadmin", "password", "changeme", "admin", "secret", "postgres", "sen2extract"})
 
+_TOKEN_LENGTH = 32
+_TOKEN_LETTERS = 10
+
 
 class Settings(BaseSettings):
     """Where the catalogue and the object store are, and under which address users reach them.
@@ -35,6 +38,14 @@ class Settings(BaseSettings):
     ingest_inbox: Path = Field(default=Path(".local/inbox"), description="folder in which Airflow looks for products")
     ingest_patience: float = Field(
         default=90, ge=0, description="seconds for which ingestion tries again when store or database is away"
+    )
+    ingest_omnicloudmask: bool = Field(
+        default=False, description="whether masks hold OmniCloudMask's clouds; needs the extra of that name"
+    )
+
+    ingest_pack_assets: str = Field(
+        default="",
+        description="images that the DAG pack_series packs for long series, such as NDVI,MASK; empty: none",
     )
 
     @model_validator(mode="after")
@@ -74,6 +85,10 @@ class Settings(BaseSettings):
             "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
             "GDAL_INGESTED_BYTES_AT_OPEN": 32768,
             "GDAL_HTTP_MERGE_CONSECUTIVE_RANGES": "YES",
+            # A server that does not answer is given up: nothing in ten seconds is a read that hangs.
+            "GDAL_HTTP_CONNECTTIMEOUT": 5,
+            "GDAL_HTTP_LOW_SPEED_TIME": 10,
+            "GDAL_HTTP_LOW_SPEED_LIMIT": 1,
             "GDAL_HTTP_MAX_RETRY": 3,
             "GDAL_HTTP_RETRY_DELAY": 1,
             "CPL_VSIL_CURL_ALLOWED_EXTENSIONS": ".tif",
@@ -87,3 +102,55 @@ class Settings(BaseSettings):
     def s3_href(self, key: str) -> str:
         """The `s3://` address of the object `key`."""
         return f"s3://{self.s3_bucket}/{key}"
+
+
+class WriterSettings(BaseSettings):
+    """Who may write over the API, by a bearer token: one long secret, an identity provider's tokens, or both.
+
+    Without either there are no routes that write. Raises `pydantic.ValidationError` for a token that could be guessed
+    and for a provider of whom not all is known.
+    """
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_prefix="STAC_WRITER_", populate_by_name=True)
+
+    token: SecretStr = Field(default=SecretStr(""), description="secret that lets a client write, at least 32 long")
+    issuer: str = Field(default="", description="identity provider whose tokens let a client write, as in their `iss`")
+    audience: str = Field(default="", description="whom these tokens are made out to, as in their `aud`")
+    jwks: str = Field(default="", description="address of the provider's keys (JWKS)")
+    scope: str = Field(default="", description="what `scope` or `roles` of these tokens must name; empty: anyone's")
+    pg_dsn: str = Field(
+        default="", description="libpq connection string of a role that may write; empty: the role that reads"
+    )
+
+    @property
+    def enabled(self) -> bool:
+        """Whether anybody may write."""
+        return bool(self.token.get_secret_value() or self.issuer)
+
+    def applied_to(self, settings: Settings) -> Settings:
+        """`settings`, with the database role that writes."""
+        return settings.model_copy(update={"pg_dsn": self.pg_dsn}) if self.pg_dsn else settings
+
+    @model_validator(mode="after")
+    def _refuse_weak_tokens(self) -> Self:
+        token = self.token.get_secret_value()
+        if token and (len(token) < _TOKEN_LENGTH or len(set(token)) < _TOKEN_LETTERS or not token.isascii()):
+            msg = (
+                f"STAC_WRITER_TOKEN could be guessed: it needs {_TOKEN_LENGTH} or more ASCII characters, "
+                f"{_TOKEN_LETTERS} of them different. Make one with: openssl rand -hex 32"
+            )
+            raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
+    def _need_all_of_a_provider(self) -> Self:
+        provider = {"ISSUER": self.issuer, "AUDIENCE": self.audience, "JWKS": self.jwks}
+        missing = [f"STAC_WRITER_{name}" for name, value in provider.items() if not value]
+        if missing and len(missing) < len(provider):
+            msg = f"an identity provider is set in part: set {', '.join(missing)} too"
+            raise ValueError(msg)
+        address = urlsplit(self.jwks)
+        if self.jwks and address.scheme != "https" and address.hostname not in _LOOPBACK:
+            msg = f"STAC_WRITER_JWKS={self.jwks}: keys that come by anything but https could be anybody's"
+            raise ValueError(msg)
+        return self

@@ -12,7 +12,7 @@ from typing import Any, Literal, get_args
 
 import psycopg
 
-from stac.database import connect
+from stac.database import transaction
 from stac.settings import Settings
 
 State = Literal[
@@ -77,19 +77,19 @@ def products(
     settings: Settings, *, state: str | None = None, token: str | None = None, limit: int = 50
 ) -> list[Product]:
     """Products, the one last changed first; after the one whose `token` is given, if any."""
-    return [product(row) for row in _fetch(settings, PRODUCTS, (state, token, limit))]
+    return [product(row) for row in fetch(settings, PRODUCTS, (state, token, limit))]
 
 
 def counts(settings: Settings) -> dict[str, int]:
     """How many products are in each state, in the order of a product's life."""
-    return counted(_fetch(settings, COUNTS, ()))
+    return counted(fetch(settings, COUNTS, ()))
 
 
 def coverage(
     settings: Settings, collection: str, *, tile: str | None = None, after: str | None = None, limit: int = 100
 ) -> list[dict[str, Any]]:
     """What a collection holds, by tile and month (UTC), in the order of tiles; superseded products do not count."""
-    return covered(_fetch(settings, COVERAGE, (collection, tile, after, limit)), datetime.now(UTC))
+    return covered(fetch(settings, COVERAGE, (collection, tile, after, limit)), datetime.now(UTC))
 
 
 def product(row: Sequence[Any]) -> Product:
@@ -114,6 +114,7 @@ def covered(rows: Iterable[Sequence[Any]], now: datetime) -> list[dict[str, Any]
     return list(tiles.values())
 
 
-def _fetch(settings: Settings, query: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
-    with connect(settings) as connection, psycopg.RawCursor(connection) as cursor:
+def fetch(settings: Settings, query: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
+    """Rows of a query with numbered parameters; raises `CatalogError` where the database is not made ready."""
+    with transaction(settings, None, "the status of the archive") as tx, psycopg.RawCursor(tx) as cursor:
         return cursor.execute(query, parameters).fetchall()

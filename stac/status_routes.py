@@ -10,13 +10,14 @@ from stac_fastapi.types.errors import InvalidQueryParameter
 from stac_fastapi.types.requests import get_base_url
 
 from stac import status
+from stac.gaps import COLLECTIONS, HELD, LATEST, Kind, found
 from stac.problems import MEDIA_TYPE
 
 CollectionId = Literal["sentinel-2-l1c", "sentinel-2-l2a", "sentinel-2-indices"]
 
 _REFUSED: dict[int | str, dict[str, Any]] = {
     400: {"description": "A parameter is wrong", "content": {MEDIA_TYPE: {}}},
-    503: {"description": "The database cannot be reached just now", "content": {MEDIA_TYPE: {}}},
+    503: {"description": "The database cannot be reached just now, or is not ready", "content": {MEDIA_TYPE: {}}},
 }
 
 router = APIRouter(prefix="/status", tags=["Status"], responses=_REFUSED)
@@ -103,6 +104,56 @@ async def products(
             "links": _links(request, "products", following),
         }
     )
+
+
+class Gap(BaseModel):
+    """Something that is not there."""
+
+    kind: Kind = Field(description="acquisition: nothing is held of a day on which the unit passed")
+    collection: CollectionId
+    datetime: datetime
+    platform: str = Field(examples=["sentinel-2a"])
+    relative_orbit: int
+    item: str | None = Field(description="what is held of this acquisition already")
+    command: str = Field(description="what would bring it")
+
+
+class TileGaps(BaseModel):
+    """Expected against held acquisitions of a tile."""
+
+    tile: str = Field(examples=["48PWU"])
+    expected: int
+    held: int
+    counts: dict[Kind, int] = Field(description="gaps by kind")
+    gaps: list[Gap]
+
+
+class GapsPage(BaseModel):
+    """Tiles in the order of their names."""
+
+    tiles: list[TileGaps]
+    links: list[Link]
+
+
+@router.get("/gaps", summary="What the archive lacks, by tile")
+async def gaps(
+    request: Request,
+    tile: Annotated[str | None, Query(pattern=r"^\d{2}[A-Z]{3}$", description="only this tile, such as 48PWU")] = None,
+    limit: Annotated[int, Query(ge=1, le=100, description="tiles per page")] = 20,
+    after: Annotated[str | None, Query(pattern=r"^\d{2}[A-Z]{3}$", description="only tiles after this one")] = None,
+) -> GapsPage:
+    """Days on which a unit passed and of which nothing is held, and products that are not derived yet.
+
+    A unit passes the same orbit every 10 days.
+    A day is expected as long as the archive holds anything of the unit; a planned acquisition may have been dropped.
+    """
+    async with request.app.state.get_connection(request, "r") as connection:
+        held = await connection.fetch(HELD, COLLECTIONS, tile, after, limit + 1)
+        found_ = found(held, await connection.fetch(LATEST, COLLECTIONS))
+    shown = found_[:limit]
+    following = {"limit": limit, "after": shown[-1].tile} if len(found_) > limit else None
+    tiles = [one.as_dict() for one in shown]
+    return GapsPage.model_validate({"tiles": tiles, "links": _links(request, "gaps", following)})
 
 
 @router.get("/coverage", summary="What the archive holds, by tile and month")

@@ -7,7 +7,7 @@ from copy import deepcopy
 from itertools import pairwise
 from typing import Any
 
-from stac.collections import item_href
+from stac.collections import COLLECTION_IDS, item_href
 from stac.naming import Baseline, ProductName
 from stac.settings import Settings
 
@@ -43,12 +43,19 @@ def mark_superseded(items: Iterable[Item], settings: Settings) -> list[Item]:
     """Copies of `items`, which are all products of their acquisitions, with `deprecated` and version links set right.
 
     The highest of each acquisition carries no `deprecated`; every other is `deprecated: true` and links to its
-    successor and to the latest. Marks of an earlier state are removed.
+    successor and to the latest. Marks of an earlier state are removed. Items of collections that are not ours are left
+    as they are.
     """
     groups: defaultdict[AcquisitionKey, list[Item]] = defaultdict(list)
+    others = []
     for item in items:
-        groups[acquisition_key(item)].append(item)
-    return [marked for group in _joined(groups).values() for marked in _mark_group(sorted(group, key=rank), settings)]
+        if item["collection"] in COLLECTION_IDS:
+            groups[acquisition_key(item)].append(item)
+        else:
+            others.append(deepcopy(item))
+    return others + [
+        marked for group in _joined(groups).values() for marked in _mark_group(sorted(group, key=rank), settings)
+    ]
 
 
 def _trust(properties: Mapping[str, Any]) -> int:

@@ -2,12 +2,10 @@
 
 import os
 import shutil
-import socket
 import sys
 import tempfile
-import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psycopg
@@ -15,43 +13,25 @@ import pytest
 from psycopg import sql
 from pydantic import SecretStr
 
-_LAST_PORT = 65535
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "deploy" / "local"), str(ROOT / "tests")]
 
 import objectstore  # noqa: E402 - deploy/local is no package
 import postgres as pg  # noqa: E402
 import processes  # noqa: E402
+import waiting  # noqa: E402
 from environment import WEED_OFFSETS  # noqa: E402
+from waiting import wait_for  # noqa: E402
 
 from stac.settings import Settings  # noqa: E402
 
 pytest_plugins = ("embedded",)
 
 
-def _free_port(offsets: Iterable[int] = ()) -> int:
-    """Return a port on which nothing listens, nor at these offsets from it."""
-    while True:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            first = int(probe.getsockname()[1])
-        ports = {str(offset): first + offset for offset in offsets}
-        if max(ports.values(), default=0) <= _LAST_PORT and not processes.taken(ports):
-            return first
-
-
-def wait_for(ready: Callable[[], bool], what: str, seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not ready():
-        if time.monotonic() > deadline:
-            pytest.fail(f"{what} did not become ready in {seconds} s")
-        time.sleep(0.1)
-
-
 @pytest.fixture(scope="session")
 def free_port() -> Callable[..., int]:
     """A function that finds a port on which nothing listens, nor at given offsets from it."""
-    return _free_port
+    return waiting.free_port
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -73,6 +53,15 @@ def shared_data() -> Path:
 
 
 @pytest.fixture(scope="session")
+def schemas() -> Path:
+    """The mirror of the STAC schemas beside the repository, which is not part of it; laid out as host/path."""
+    folder = Path(os.environ.get("SEN2EXTRACT_SHARED") or ROOT.parent / "shared") / "tools" / "json-schemas"
+    if not folder.is_dir():
+        pytest.skip(f"no STAC schemas at {folder}: set SEN2EXTRACT_SHARED to the folder that holds tools/json-schemas")
+    return folder
+
+
+@pytest.fixture(scope="session")
 def postgres() -> Iterator[dict[str, str]]:
     """`PG*` values of a server on which databases may be made: the one given by `PGHOST`, else a private one."""
     if os.environ.get("PGHOST"):
@@ -80,7 +69,7 @@ def postgres() -> Iterator[dict[str, str]]:
         return
     folder = Path(tempfile.mkdtemp(prefix="sen2extract-pg-"))
     folder.chmod(0o755)  # user postgres has to get in when we are root
-    cluster = pg.Cluster(data=folder / "data", port=_free_port(), user="tester", password=uuid.uuid4().hex)
+    cluster = pg.Cluster(data=folder / "data", port=waiting.free_port(), user="tester", password=uuid.uuid4().hex)
     env = {
         "PGHOST": "127.0.0.1",
         "PGPORT": str(cluster.port),
@@ -102,7 +91,7 @@ def store() -> Iterator[dict[str, str]]:
     """Address and keys of a private S3 store, under the names of the settings."""
     folder = Path(tempfile.mkdtemp(prefix="s2e-s3-"))
     server = objectstore.Store(
-        folder=folder, port=_free_port(WEED_OFFSETS.values()), access_key="tester", secret_key="t3st-only"
+        folder=folder, port=waiting.free_port(WEED_OFFSETS.values()), access_key="tester", secret_key="t3st-only"
     )
     server.configure()
     values = {

@@ -1,13 +1,12 @@
 """The tile and time-series service: `create_app()`."""
 
 import logging
-import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, cast
 
-from fastapi import FastAPI, Request
+from fastapi import Depends, FastAPI, Request
 from psycopg_pool import ConnectionPool
 from starlette.middleware.cors import CORSMiddleware
 from starlette.staticfiles import StaticFiles
@@ -22,18 +21,24 @@ from titiler.pgstac.dependencies import ttl_cache as search_cache
 from titiler.pgstac.extensions import searchInfoExtension
 from titiler.pgstac.factory import MosaicTilerFactory, add_search_list_route, add_search_register_route
 
+from stac import openapi
 from stac.settings import Settings
-from tiler import health
+from tiler import health, places
 from tiler.dependencies import MosaicParams, collection_path, item_path, object_path
+from tiler.docs import add_docs
 from tiler.edr import EdrExtension
 from tiler.errors import add_error_handlers
 from tiler.extension import SeriesExtension
+from tiler.jobs.airflow import Airflow
+from tiler.jobs.routes import JobsExtension, add_job_errors
 from tiler.masking import MaskParams
 from tiler.middleware import CacheHeaders, NoViewers
 from tiler.reader import AssetReader, ItemReader, MosaicBackend, MosaicItemReader
 from tiler.rendering import colormap_params, render_params
+from tiler.sane import sane
 from tiler.series import objects
 from tiler.series.engine import Engine, Limits
+from tiler.series.objects import use_store
 from tiler.settings import TilerSettings
 
 _STATIC = Path(__file__).parent / "static"
@@ -47,6 +52,7 @@ def create_app(settings: Settings | None = None, tiler: TilerSettings | None = N
     app = FastAPI(
         title="Sen2Extract tiles and time series",
         lifespan=_lifespan,
+        dependencies=[Depends(sane)],
         openapi_url="/api",
         # FastAPI's documentation pages load their scripts from a CDN.
         docs_url=None,
@@ -55,13 +61,17 @@ def create_app(settings: Settings | None = None, tiler: TilerSettings | None = N
     app.state.settings = settings
     app.state.tiler = tiler or TilerSettings()
     add_error_handlers(app)
+    add_job_errors(app)
     _add_middleware(app, app.state.tiler)
     _add_mosaics(app)
     _add_items(app)
     for factory in (TMSFactory(), AlgorithmFactory(), ColorMapFactory()):
         app.include_router(factory.router)
     app.include_router(health.router)
+    app.include_router(places.router)
     _add_landing(app)
+    openapi.told(app, openapi.tiler)
+    add_docs(app)
     if (_STATIC / "index.html").is_file():
         app.mount("/app", StaticFiles(directory=_STATIC, html=True), name="app")
     return app
@@ -87,8 +97,9 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     )
     pool.open(wait=False)
     app.state.dbpool = pool
-    with _engine(settings, tiler, pool) as engine:
+    with _engine(settings, tiler, pool) as engine, Airflow.of(tiler) as airflow:
         app.state.series = engine
+        app.state.airflow = airflow
         yield
     pool.close()
 
@@ -101,14 +112,9 @@ def _engine(settings: Settings, tiler: TilerSettings, pool: ConnectionPool) -> E
         store=objects.connect(settings, seconds=tiler.object_seconds),
         threads=tiler.threads,
         requests=tiler.requests,
+        gdal_seconds=tiler.gdal_seconds,
         limits=limits,
     )
-
-
-def use_store(settings: Settings) -> None:
-    """Point GDAL, in the whole process, at the object store: threads that read inherit only its environment."""
-    os.environ.update({name: str(value) for name, value in settings.gdal_environment().items()})
-    os.environ["AWS_NO_SIGN_REQUEST"] = "NO" if settings.aws_access_key_id else "YES"
 
 
 def _add_middleware(app: FastAPI, tiler: TilerSettings) -> None:
@@ -118,7 +124,7 @@ def _add_middleware(app: FastAPI, tiler: TilerSettings) -> None:
     app.add_middleware(
         CORSMiddleware,
         allow_origins=["*"],
-        allow_methods=["GET", "POST", "OPTIONS"],
+        allow_methods=["GET", "POST", "DELETE", "OPTIONS"],
         allow_headers=["*"],
         expose_headers=[
             "ETag",
@@ -128,6 +134,8 @@ def _add_middleware(app: FastAPI, tiler: TilerSettings) -> None:
             "X-Unindexed-Images",
             "X-Upload-Report",
             "Content-Disposition",
+            "Location",
+            "Retry-After",
         ],
     )
 
@@ -172,7 +180,7 @@ def _add_mosaics(app: FastAPI) -> None:
         tags=["Searches"],
     )
     prefix = "/collections/{collection_id}"
-    collections = _mosaic(prefix, collection_path, [SeriesExtension(), EdrExtension()])
+    collections = _mosaic(prefix, collection_path, [SeriesExtension(), EdrExtension(), JobsExtension()])
     app.include_router(collections.router, tags=["Collections"], prefix=prefix)
 
 
@@ -224,11 +232,14 @@ def _add_landing(app: FastAPI) -> None:
     def landing(request: Request) -> dict[str, Any]:
         """Where to go from here."""
         base = str(request.base_url).rstrip("/")
+        browser: str = app.state.tiler.stac_browser_url
         return {
             "title": app.title,
             "links": [
+                *([{"rel": "stac-browser", "type": "text/html", "href": browser}] if browser else []),
                 {"rel": "self", "type": "application/json", "href": f"{base}/"},
                 {"rel": "service-desc", "type": "application/vnd.oai.openapi+json;version=3.1", "href": f"{base}/api"},
+                {"rel": "service-doc", "type": "text/html", "href": f"{base}/api.html"},
                 {"rel": "status", "type": "application/json", "href": f"{base}/readyz"},
                 {"rel": "tiling-schemes", "type": "application/json", "href": f"{base}/tileMatrixSets"},
             ],

@@ -2,6 +2,8 @@
 
 import json
 from collections.abc import Mapping
+from functools import partial
+from threading import Event
 
 import shapely
 from attrs import define
@@ -13,6 +15,7 @@ from titiler.core.factory import BaseFactory, FactoryExtension
 from stac.errors import UnknownNameError
 from stac.indices import get_index
 from tiler.extension import Collection, answer, parameters_of, route_options
+from tiler.presence import while_wanted
 from tiler.series.errors import SeriesRequestError
 from tiler.series.features import parse_features
 from tiler.series.request import INDICES_COLLECTION, PARAMETERS
@@ -35,24 +38,25 @@ class EdrExtension(FactoryExtension):
         factory.router.add_api_route("/area", area, methods=["GET"], **options)
 
 
-def position(request: Request, collection_id: Collection) -> Response:
+async def position(request: Request, collection_id: Collection) -> Response:
     """Series of the pixels that contain the points of `coords` (WKT); CoverageJSON unless `f` says otherwise."""
-    return _query(request, collection_id, "position")
+    return await while_wanted(request, partial(_query, request, collection_id, "position"))
 
 
-def area(request: Request, collection_id: Collection) -> Response:
+async def area(request: Request, collection_id: Collection) -> Response:
     """Series of the polygon of `coords` (WKT); CoverageJSON unless `f` says otherwise."""
-    return _query(request, collection_id, "area")
+    return await while_wanted(request, partial(_query, request, collection_id, "area"))
 
 
-def _query(request: Request, collection: str, kind: str) -> Response:
+def _query(request: Request, collection: str, kind: str, gone: Event) -> Response:
     given = dict(parameters_of(request))
     coords, names, crs = (given.pop(name, "") for name in _OWN)
     if crs and crs not in _CRS:
         raise SeriesRequestError(f"crs={crs[:80]!r} is not served: choose from {', '.join(_CRS)}")
     document = {"type": "Feature", "id": "0", "geometry": _geometry(coords, kind), "properties": {}}
     features = parse_features(document, max_features=1, max_vertices=request.app.state.tiler.max_vertices)
-    return answer(request, collection, None, features, parameters=given | _chosen(names, collection), default="covjson")
+    parameters = given | _chosen(names, collection)
+    return answer(request, collection, None, features, parameters=parameters, default="covjson", gone=gone)
 
 
 def _geometry(coords: str, kind: str) -> Mapping[str, object]:

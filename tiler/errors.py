@@ -27,7 +27,7 @@ from titiler.pgstac.errors import MosaicNotFoundError, ReadOnlyPgSTACError
 from stac.errors import UnknownNameError
 from stac.problems import INTERNAL, MEDIA_TYPE, UNAVAILABLE, database_problem
 from stac.search import SearchError
-from tiler.series.errors import SeriesRequestError, SeriesTooLargeError
+from tiler.series.errors import SeriesRequestError, SeriesTooLargeError, StoreAwayError
 
 logger = logging.getLogger(__name__)
 
@@ -36,12 +36,18 @@ class HrefNotAllowedError(Exception):
     """An address that lies outside our own bucket."""
 
 
+class ImageTooLargeError(Exception):
+    """An image of more pixels than are served at once."""
+
+
+_TOO_BIG = "the image would be too large: ask for a smaller place, or set max_size, or width and height"
 _STATUS: dict[type[Exception], HTTPStatus] = {
     SeriesRequestError: HTTPStatus.BAD_REQUEST,
     SeriesTooLargeError: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     UnknownNameError: HTTPStatus.BAD_REQUEST,
     SearchError: HTTPStatus.BAD_REQUEST,
     HrefNotAllowedError: HTTPStatus.BAD_REQUEST,
+    ImageTooLargeError: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     BadRequestError: HTTPStatus.BAD_REQUEST,
     RioTilerError: HTTPStatus.BAD_REQUEST,
     TilerError: HTTPStatus.BAD_REQUEST,
@@ -54,6 +60,15 @@ _STATUS: dict[type[Exception], HTTPStatus] = {
     NoAssetFoundError: HTTPStatus.NOT_FOUND,
     EmptyMosaicError: HTTPStatus.NOT_FOUND,
     ReadOnlyPgSTACError: HTTPStatus.SERVICE_UNAVAILABLE,
+    StoreAwayError: HTTPStatus.SERVICE_UNAVAILABLE,
+}
+# What numpy and rasterio say of a request's numbers: their words tell it from an error of ours.
+_TELLING: dict[type[Exception], tuple[str, HTTPStatus, str]] = {
+    OverflowError: ("", HTTPStatus.BAD_REQUEST, "a number is too large for this request"),
+    IndexError: ("band index", HTTPStatus.BAD_REQUEST, "the image has no such band: see its /info"),
+    TypeError: ("Cannot convert fill_value", HTTPStatus.BAD_REQUEST, "nodata is no value that this image can hold"),
+    MemoryError: ("", HTTPStatus.REQUEST_ENTITY_TOO_LARGE, _TOO_BIG),
+    ValueError: ("array is too big", HTTPStatus.REQUEST_ENTITY_TOO_LARGE, _TOO_BIG),
 }
 _CODES = {
     HTTPStatus.BAD_REQUEST: "InvalidParameterValue",
@@ -68,6 +83,10 @@ _CODES = {
 }
 
 
+_AWAY = HTTPStatus.SERVICE_UNAVAILABLE
+_RETRY_SECONDS = "5"
+
+
 def problem(status: int, detail: str, **more: Any) -> JSONResponse:
     """The one shape of an error answer."""
     known = HTTPStatus(status)
@@ -80,7 +99,7 @@ def problem(status: int, detail: str, **more: Any) -> JSONResponse:
         "description": detail,
         **more,
     }
-    headers = {"Cache-Control": "no-store"}
+    headers = {"Cache-Control": "no-store"} | ({"Retry-After": _RETRY_SECONDS} if known == _AWAY else {})
     return JSONResponse(body, status_code=status, headers=headers, media_type=MEDIA_TYPE)
 
 
@@ -88,6 +107,8 @@ def add_error_handlers(app: FastAPI) -> None:
     """Translate every error that a request may cause; nothing about our inside is told on an unforeseen one."""
     for error, status in _STATUS.items():
         app.add_exception_handler(error, _say(status))
+    for telling in _TELLING:
+        app.add_exception_handler(telling, _told)
     app.add_exception_handler(StarletteHTTPException, _http_error)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(RequestValidationError, _invalid_request)
@@ -103,6 +124,14 @@ def _say(status: HTTPStatus) -> Callable[[Request, Exception], JSONResponse]:
         return problem(status, str(error))
 
     return handler
+
+
+def _told(request: Request, error: Exception) -> JSONResponse:
+    words, status, said = next(meant for kind, meant in _TELLING.items() if isinstance(error, kind))
+    if words not in str(error):
+        return _unforeseen(request, error)
+    logger.warning("%s: %s", request.url.path, error)
+    return problem(status, said)
 
 
 def _http_error(_: Request, error: Exception) -> JSONResponse:

@@ -2,19 +2,22 @@
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from http import HTTPStatus
+from itertools import chain
+from threading import Event
 from typing import Annotated, Any
 
 from attrs import define
 from fastapi import Path, Request
-from fastapi.concurrency import run_in_threadpool
-from fastapi.responses import JSONResponse, Response, StreamingResponse
+from fastapi.responses import JSONResponse, Response
 from starlette.datastructures import URL
 from titiler.core.factory import BaseFactory, FactoryExtension
 
 from tiler.bodies import UNNAMED, read_files
+from tiler.presence import Lines, while_wanted
 from tiler.series.engine import Engine, Plan, Stopwatch
 from tiler.series.errors import SeriesRequestError
 from tiler.series.features import Feature, parse_features, point
@@ -22,7 +25,7 @@ from tiler.series.formats import FORMATS, Format, choose_format, file_name
 from tiler.series.lines import can_stream, stream
 from tiler.series.refine import refine
 from tiler.series.request import COLLECTIONS, PARAMETERS, SeriesRequest, parse_explain, parse_request
-from tiler.series.rows import Series
+from tiler.series.rows import Row, Series, Told
 from tiler.series.units import Cost
 from tiler.series.uploads import UploadLimits, read_upload
 from tiler.settings import TilerSettings
@@ -33,6 +36,7 @@ _PLACE = re.compile(
 _RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {"content": {one.media_type: {} for one in FORMATS.values()}},
     304: {"description": "Not modified"},
+    503: {"description": "Database or object store is away: try again after Retry-After seconds"},
     413: {"description": "Over a limit: the answer gives the numbers and what to change"},
 }
 Collection = Annotated[str, Path(description=f"one of {', '.join(COLLECTIONS)}")]
@@ -63,7 +67,7 @@ def route_options(names: Sequence[str], tag: str) -> dict[str, Any]:
     }
 
 
-def point_series(
+async def point_series(
     request: Request,
     collection_id: Collection,
     place: Annotated[str, Path(description="{lon},{lat} in degrees, with .csv or .json if wanted")],
@@ -73,7 +77,9 @@ def point_series(
     if match is None:
         raise SeriesRequestError(f"{place[:100]!r} is no place: write longitude,latitude in degrees, as 104.9,11.5")
     feature = point(float(match["lon"]), float(match["lat"]))
-    return answer(request, collection_id, match["suffix"], [feature])
+    return await while_wanted(
+        request, lambda gone: answer(request, collection_id, match["suffix"], [feature], gone=gone)
+    )
 
 
 async def statistics(request: Request, collection_id: Collection) -> Response:
@@ -85,15 +91,18 @@ async def statistics_as(request: Request, collection_id: Collection, suffix: str
     """Series of the features of a GeoJSON body or an uploaded file, in the format that the suffix names."""
     tiler: TilerSettings = request.app.state.tiler
     files = await read_files(request, tiler.max_body_bytes)
-    return await run_in_threadpool(_of_files, request, collection_id, suffix, files)
+    return await while_wanted(request, partial(_of_files, request, collection_id, suffix, files))
 
 
-def _of_files(request: Request, collection: str, suffix: str | None, files: Mapping[str, bytes]) -> Response:
-    features, report = _places(files, request.app.state.tiler)
-    return answer(request, collection, suffix, features, report)
+def _of_files(
+    request: Request, collection: str, suffix: str | None, files: Mapping[str, bytes], gone: Event
+) -> Response:
+    tiler: TilerSettings = request.app.state.tiler
+    features, report = places(files, UploadLimits(features=tiler.max_features, vertices=tiler.max_vertices))
+    return answer(request, collection, suffix, features, report, gone=gone)
 
 
-def _places(files: Mapping[str, bytes], tiler: TilerSettings) -> tuple[Sequence[Feature], Mapping[str, Any] | None]:
+def places(files: Mapping[str, bytes], limits: UploadLimits) -> tuple[Sequence[Feature], Mapping[str, Any] | None]:
     """GeoJSON of this request is taken as it is or refused; files that users have are repaired, with a report."""
     body = files.get(UNNAMED, b"")
     if body.lstrip()[:1] in (b"", b"{", b"[") and set(files) == {UNNAMED}:
@@ -102,9 +111,9 @@ def _places(files: Mapping[str, bytes], tiler: TilerSettings) -> tuple[Sequence[
         except (ValueError, RecursionError) as error:
             raise SeriesRequestError(f"the body is no JSON: {str(error)[:200]}") from error
         if not (isinstance(document, dict) and "crs" in document):
-            found = parse_features(document, max_features=tiler.max_features, max_vertices=tiler.max_vertices)
+            found = parse_features(document, max_features=limits.features, max_vertices=limits.vertices)
             return found, None
-    return read_upload(files, UploadLimits(features=tiler.max_features, vertices=tiler.max_vertices))
+    return read_upload(files, limits)
 
 
 def answer(
@@ -116,8 +125,12 @@ def answer(
     *,
     parameters: Mapping[str, str] | None = None,
     default: str = "json",
+    gone: Event | None = None,
 ) -> Response:
-    """The series of `features` in the format asked for, by the request's own parameters or those given instead."""
+    """The series of `features` in the format asked for, by the request's own parameters or those given instead.
+
+    Raises `GoneError` soon after `gone` is set.
+    """
     engine: Engine = request.app.state.series
     tiler: TilerSettings = request.app.state.tiler
     watch = Stopwatch()
@@ -129,36 +142,61 @@ def answer(
     if parse_explain(parameters):
         return JSONResponse(_told(engine.explain(plan), asked, plan), headers={"Server-Timing": watch.header})
     tag = f'"{plan.digest}-{wanted.name}"'
-    headers = _headers(asked, wanted, plan, tag, tiler) | _reported(report)
+    headers = _headers(asked, wanted, plan, tag, tiler) | reported(report)
     if tag in re.split(r"\s*,\s*", request.headers.get("if-none-match", "").replace("W/", "")):
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
     if wanted.name == "ndjson" and can_stream(plan.request):
-        return _stream(engine, plan, wanted, headers, report)
-    series = refine(engine.run(plan), features, report)
+        return _stream(engine, plan, _frame(plan, report), headers, gone or Event())
+    series = refine(engine.run(plan, gone), features, report)
     watch.lap("read")
     content = wanted.encode(series, _links(request, wanted))
     watch.lap("format")
     return Response(
         content,
         media_type=wanted.media_type,
-        headers={**headers, **_unless_complete(series), **_unindexed(series), "Server-Timing": watch.header},
+        headers={
+            **headers,
+            **_unless_complete(series),
+            **_counted(series.unindexed, series.packed, series.broken),
+            "Server-Timing": watch.header,
+        },
     )
 
 
-def _stream(
-    engine: Engine, plan: Plan, wanted: Format, headers: Mapping[str, str], report: Mapping[str, Any] | None
-) -> Response:
-    """Rows as they are read. What cannot be read shows only at the end: such an answer is never kept."""
-    frame = Series(
+def _stream(engine: Engine, plan: Plan, frame: Series, headers: Mapping[str, str], gone: Event) -> Response:
+    """Rows as they are read. What cannot be read shows only at the end: such an answer is never kept.
+
+    The answer begins with the first row that could be read, so that a store that is away is still an error.
+    """
+    told = Told()
+    rows = engine.stream(plan, told, gone)
+    first = list(_until_read(rows))
+    kept = {name: value for name, value in headers.items() if name != "ETag"} | {"Cache-Control": "no-store"}
+    kept |= _counted(unindexed=told.lacking)
+    return Lines(
+        stream(frame, chain(first, rows), told), media_type=FORMATS["ndjson"].media_type, headers=kept, gone=gone
+    )
+
+
+def _frame(plan: Plan, report: Mapping[str, Any] | None) -> Series:
+    """The series without its rows, which are not known yet."""
+    return Series(
         request=plan.request,
         rows=(),
         attributes={feature.id: feature.attributes for feature in plan.features},
         acquisitions=len(plan.acquisitions),
         nearest=plan.nearest,
+        lossy=sum(found.lossy for found in plan.observations),
         report=report,
     )
-    kept = {name: value for name, value in headers.items() if name != "ETag"} | {"Cache-Control": "no-store"}
-    return StreamingResponse(stream(frame, engine.stream(plan)), media_type=wanted.media_type, headers=kept)
+
+
+def _until_read(rows: Iterator[Row]) -> Iterator[Row]:
+    """Rows until there is one that could be read, that included."""
+    for row in rows:
+        yield row
+        if row.status != "unreadable":
+            return
 
 
 def parameters_of(request: Request) -> Mapping[str, str]:
@@ -180,7 +218,7 @@ def _headers(asked: SeriesRequest, wanted: Format, plan: Plan, tag: str, tiler: 
     return headers
 
 
-def _reported(report: Mapping[str, Any] | None) -> dict[str, str]:
+def reported(report: Mapping[str, Any] | None) -> dict[str, str]:
     """What became of an upload, for formats that have no place to say it."""
     if report is None:
         return {}
@@ -205,9 +243,14 @@ def _told(cost: Cost, asked: SeriesRequest, plan: Plan) -> dict[str, Any]:
     }
 
 
-def _unindexed(series: Series) -> dict[str, str]:
-    """How many images were read the slow way, because the block index does not hold them."""
-    return {"X-Unindexed-Images": str(series.unindexed)} if series.unindexed else {}
+def _read(series: Series) -> dict[str, str]:
+    return _counted(series.unindexed, series.packed, series.broken)
+
+
+def _counted(unindexed: int, packed: int = 0, broken: int = 0) -> dict[str, str]:
+    """How many images were read the slow way, because the block index does not hold them; how many from packs."""
+    told = {"X-Unindexed-Images": unindexed, "X-Packed-Images": packed, "X-Unreadable-Packs": broken}
+    return {name: str(count) for name, count in told.items() if count}
 
 
 def _links(request: Request, wanted: Format) -> list[dict[str, str]]:

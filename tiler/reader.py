@@ -5,16 +5,21 @@ from typing import Any, cast
 
 import attr
 import numpy as np
+from rasterio.crs import CRS
 from rasterio.errors import RasterioIOError
+from rasterio.warp import transform_bounds
+from rio_tiler.constants import WGS84_CRS
 from rio_tiler.errors import EmptyMosaicError, InvalidAssetName, MissingAssets, PointOutsideBounds, TileOutsideBounds
 from rio_tiler.io import BaseReader, Reader
 from rio_tiler.models import ImageData, Info, PointData
-from rio_tiler.types import AssetInfo, AssetType
+from rio_tiler.types import AssetInfo, AssetType, BBox
 from titiler.pgstac.backend import PGSTACBackend
 from titiler.pgstac.reader import PgSTACReader, SimpleSTACReader
 
+from tiler.errors import ImageTooLargeError
 from tiler.hrefs import gdal_path
 from tiler.masking import masked_image
+from tiler.sane import LARGEST_SIDE
 
 logger = logging.getLogger(__name__)
 
@@ -40,10 +45,24 @@ class AssetReader(Reader):
         if self.offset is None:
             self.offset = source.offsets[0]
 
-    def part(self, *args: Any, unscale: bool | None = None, **kwargs: Any) -> ImageData:
-        """Part of the image, in physical values."""
+    def part(self, bbox: BBox, *args: Any, unscale: bool | None = None, **kwargs: Any) -> ImageData:
+        """Part of the image, in physical values. Raises `ImageTooLargeError`, before anything is read."""
         raw = unscale is False
-        return self._told(super().part(*args, unscale=False, post_process=self._process(raw=raw), **kwargs), raw=raw)
+        if not any(kwargs.get(name) for name in ("max_size", "width", "height")):
+            self._check_size(bbox, kwargs.get("bounds_crs", WGS84_CRS))
+        image = super().part(bbox, *args, unscale=False, post_process=self._process(raw=raw), **kwargs)
+        return self._told(image, raw=raw)
+
+    def _check_size(self, bbox: BBox, crs: CRS | None) -> None:
+        source: Any = self.dataset
+        left, bottom, right, top = transform_bounds(crs, source.crs, *bbox) if crs else bbox
+        across, down = source.res
+        pixels = (right - left) / across * ((top - bottom) / down)
+        if not pixels <= LARGEST_SIDE**2:
+            raise ImageTooLargeError(
+                f"that place has more than {LARGEST_SIDE**2:,} pixels: set max_size, or width and height, "
+                "or read the asset itself by ranges"
+            )
 
     def preview(self, *args: Any, unscale: bool | None = None, **kwargs: Any) -> ImageData:
         """The whole image, reduced, in physical values."""

@@ -163,6 +163,7 @@ def _processes(home: Path, ports: Mapping[str, int], public: Mapping[str, str]) 
         "GATEWAY_BIND": "127.0.0.1",
         "STAC_UPSTREAM": f"127.0.0.1:{ports['SEN2EXTRACT_STAC_PORT']}",
         "TILER_UPSTREAM": f"127.0.0.1:{ports['SEN2EXTRACT_TILER_PORT']}",
+        "TILER_AIRFLOW_URL": f"http://127.0.0.1:{ports['SEN2EXTRACT_AIRFLOW_PORT']}",
         "XDG_DATA_HOME": str(home / "caddy"),
         "XDG_CONFIG_HOME": str(home / "caddy"),
         "PYTHONUNBUFFERED": "1",

@@ -164,3 +164,12 @@ page_is_old() {
 if [ -f tiler/web/package-lock.json ] && page_is_old; then
   step "the web page" build_page
 fi
+
+# --- what the tests run and only npm has ------------------------------------------------------------------------
+install_tools() {
+  export PATH="$PWD/.venv/bin:$PATH"
+  npm --prefix tests/tools ci --no-audit --no-fund && touch tests/tools/node_modules
+}
+if [ -n "$with_tests" ] && { [ ! -d tests/tools/node_modules ] || [ tests/tools/package-lock.json -nt tests/tools/node_modules ]; }; then
+  step "validators from npm, for the tests" install_tools
+fi

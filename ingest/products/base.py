@@ -11,10 +11,14 @@ from stac.scene import Grid, Radiometry, Scene
 
 @dataclass(frozen=True, kw_only=True)
 class Raster:
-    """A decoded image: `pixels` of shape (rows, columns), or (3, rows, columns) for the true colour image."""
+    """A decoded image: `pixels` of shape (rows, columns), or (3, rows, columns) for the true colour image.
+
+    `hollow`: the file stores no pixel at all (a sparse TIFF): it stands in for an image that was left out.
+    """
 
     pixels: NDArray[Any]
     grid: Grid
+    hollow: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +47,11 @@ class Product(Protocol):
     @property
     def documents(self) -> Sequence[Document]:
         """Metadata files to keep."""
+        ...
+
+    @property
+    def warnings(self) -> Sequence[str]:
+        """What a user should know of the product, though it can be used."""
         ...
 
     def read(self, image: str) -> Raster:

@@ -16,6 +16,7 @@ from ingest.errors import InvalidProductError, MissingImageError, StoreError
 from ingest.products.base import Document, Raster
 from ingest.products.earth_search_item import Image, read_item
 from ingest.products.images import check_extent, decode, required_images
+from ingest.products.manifest import check_digest
 from ingest.products.remote import SCHEMES, is_final, read_remote, remote_faults
 from stac.bands import Level
 from stac.scene import Radiometry, Scene
@@ -34,15 +35,18 @@ class EarthSearchProduct:
     item_path: Path
     places: Mapping[str, Path | str]
     described: Mapping[str, Image]
+    warnings: Sequence[str] = ()
 
     def read(self, image: str) -> Raster:
-        """Decode an image whole and check its place against the item.
+        """Decode an image whole and check its place against the item, and a local one's bytes if the item tells them.
 
         Raises `InvalidProductError` naming the file, or `StoreError` where a remote image cannot be read now.
         """
         place = self.places[image]
         label = f"{self.item_path}: {place}"
         raster = decode(place, image, label) if isinstance(place, Path) else read_remote(place, image, label)
+        if isinstance(place, Path):
+            check_digest(place, self.described[image].listed, label)
         if (extent := self.described[image].extent) is not None:
             check_extent(raster.grid, extent, label)
         return raster
@@ -65,7 +69,7 @@ def open_earth_search(path: Path, assets: frozenset[str] | None = None) -> Earth
     return EarthSearchProduct(
         scene=scene,
         images={name: item.images[name].radiometry for name in chosen},
-        documents=_documents(content, path, item.granule_metadata),
+        documents=_documents(content, path, item.metadata),
         item_path=path,
         places=chosen,
         described=item.images,
@@ -137,11 +141,14 @@ def _fingerprint(content: bytes, places: Mapping[str, Path | str]) -> str:
     return digest.hexdigest()
 
 
-def _documents(content: bytes, item: Path, granule_metadata: str | None) -> tuple[Document, ...]:
-    source = Document(name="source_item", filename=item.name, media_type="application/geo+json", content=content)
-    place = _place(granule_metadata, item) if granule_metadata else None
-    if not isinstance(place, Path) or not place.is_file() or not 0 < place.stat().st_size <= _DOCUMENT_LIMIT:
-        return (source,)
-    return source, Document(
-        name="granule_metadata", filename=place.name, media_type="application/xml", content=place.read_bytes()
-    )
+def _documents(content: bytes, item: Path, metadata: Mapping[str, str]) -> tuple[Document, ...]:
+    """The item itself, and the metadata that lie beside it."""
+    found = [Document(name="source_item", filename=item.name, media_type="application/geo+json", content=content)]
+    for name, href in metadata.items():
+        place = _place(href, item)
+        if isinstance(place, Path) and place.is_file() and 0 < place.stat().st_size <= _DOCUMENT_LIMIT:
+            document = Document(
+                name=name, filename=place.name, media_type="application/xml", content=place.read_bytes()
+            )
+            found.append(document)
+    return tuple(found)

@@ -14,6 +14,7 @@ from typing import Any, Literal, cast
 
 from ingest.errors import InvalidProductError
 from ingest.products.images import Extent
+from ingest.products.manifest import Listed
 from ingest.products.metadata import parse_time
 from ingest.products.safe_metadata import QUALITY_PERCENTAGES
 from stac.bands import LAYERS
@@ -28,26 +29,31 @@ IMAGES: Mapping[str, str] = {
 }  # fmt: skip
 """Asset keys of Earth Search v1 and our names."""
 
+_METADATA = ("product_metadata", "granule_metadata")
+_SHA256 = re.compile(r"1220([0-9a-f]{64})", re.IGNORECASE)
+"""A multihash: 0x12 is sha2-256, 0x20 its length in bytes."""
+
 _OFFSET_SINCE = Baseline((4, 0))
 _ORBIT_OF_DATATAKE = re.compile(r"_(\d{6})_N")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Image:
-    """An image of the item; `extent` is None where the item does not place it."""
+    """An image of the item; `extent` is None where the item does not place it, `listed` where it tells no checksum."""
 
     href: str
     radiometry: Radiometry
     extent: Extent | None
+    listed: Listed | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Item:
-    """An item as read; the scene's fingerprint is still to be filled in."""
+    """An item as read; the scene's fingerprint is still to be filled in. `metadata` are hrefs of documents by key."""
 
     scene: Scene
     images: Mapping[str, Image]
-    granule_metadata: str | None
+    metadata: Mapping[str, str]
 
     def scene_with(self, *, fingerprint: str) -> Scene:
         """The scene with its fingerprint."""
@@ -60,11 +66,11 @@ def read_item(document: Any, label: str) -> Item:
         raise InvalidProductError(f"{label}: no Earth Search item: a GeoJSON feature with s2:product_uri and assets")
     scene = _scene(_Properties(document["properties"], label), document)
     assets = {IMAGES[key]: asset for key, asset in document["assets"].items() if key in IMAGES}
-    granule = document["assets"].get("granule_metadata")
+    held = [key for key in _METADATA if document["assets"].get(key) is not None]
     return Item(
         scene=scene,
         images={name: _image(name, asset, scene, document, label) for name, asset in assets.items()},
-        granule_metadata=_href(granule, "granule_metadata", label) if granule is not None else None,
+        metadata={key: _href(document["assets"][key], key, label) for key in held},
     )
 
 
@@ -190,7 +196,17 @@ def _image(name: str, asset: Any, scene: Scene, document: Mapping[str, Any], lab
         href=_href(asset, name, label),
         radiometry=_radiometry(name, asset, scene, where),
         extent=_extent(asset, document["properties"], where),
+        listed=_listed(asset),
     )
+
+
+def _listed(asset: Mapping[str, Any]) -> Listed | None:
+    """Size and checksum, which Collection 1 tells of its images."""
+    size, checksum = asset.get("file:size"), asset.get("file:checksum")
+    match = _SHA256.fullmatch(checksum) if isinstance(checksum, str) else None
+    if match is None or not isinstance(size, int):
+        return None
+    return Listed(size=size, algorithm="sha256", digest=match[1].lower())
 
 
 def _radiometry(name: str, asset: Mapping[str, Any], scene: Scene, where: str) -> Radiometry:

@@ -64,9 +64,10 @@ def decode(payload: Path | bytes, image: str, label: str) -> Raster:
             grid = check_dataset(dataset, image, label)
             pixels = np.empty((dataset.count, *dataset.shape), dataset.dtypes[0])
             dataset.read(out=pixels)
+            sparse = driver == "GTiff" and dataset.get_tag_item("BLOCK_OFFSET_0_0", "TIFF", bidx=1) is None
     except RasterioError as error:
         raise InvalidProductError(f"{label}: cannot be decoded: {error.__cause__ or error}") from error
-    return Raster(pixels=flatten(pixels), grid=grid)
+    return Raster(pixels=flatten(pixels), grid=grid, hollow=sparse and not pixels.any())
 
 
 def check_dataset(dataset: Any, image: str, label: str) -> Grid:

@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import cast
 
@@ -11,6 +11,7 @@ from ingest.errors import InvalidProductError, MissingImageError
 from ingest.products.archive import Archive, open_folder, open_zip, product_metadata
 from ingest.products.base import Document, Raster
 from ingest.products.images import Extent, check_extent, decode, required_images
+from ingest.products.manifest import Listed, check_digest, read_manifest, rewritten
 from ingest.products.metadata import SIZE_LIMIT, Metadata
 from ingest.products.safe_metadata import read_metadata
 from stac.bands import BANDS, LAYERS, Level, bands_of, layers_of
@@ -28,7 +29,10 @@ _RESOLUTIONS: Mapping[str, tuple[int, ...]] = {"AOT": (20, 10, 60), "WVP": (20, 
 
 @dataclass(frozen=True, kw_only=True)
 class SafeProduct:
-    """A SAFE product that holds everything it should; `files` are the images' names in the archive."""
+    """A SAFE product that holds everything it should; `files` are the images' names in the archive.
+
+    `listed` is what its manifest, if it has one, tells of its files.
+    """
 
     scene: Scene
     images: Mapping[str, Radiometry]
@@ -36,12 +40,20 @@ class SafeProduct:
     archive: Archive
     files: Mapping[str, str]
     extent: Extent
+    listed: Mapping[str, Listed] = field(default_factory=dict)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """That images are others than the manifest's."""
+        return rewritten(self.archive, self.files, self.listed)
 
     def read(self, image: str) -> Raster:
-        """Decode an image whole and check its place; raises `InvalidProductError` naming the file."""
+        """Decode an image whole and check its bytes and place; raises `InvalidProductError` naming the file."""
         member = self.files[image]
         label = f"{self.archive.source}: {member}"
-        raster = decode(self.archive.payload(member), image, label)
+        payload = self.archive.payload(member)
+        raster = decode(payload, image, label)
+        check_digest(payload, self.listed.get(member), label)
         check_extent(raster.grid, self.extent, label)
         return raster
 
@@ -78,6 +90,7 @@ def open_safe(path: Path, assets: frozenset[str] | None = None, *, renamed: bool
         archive=archive,
         files=files,
         extent=metadata.extent,
+        listed=read_manifest(manifest, f"{archive.source}: manifest.safe") if manifest else {},
     )
 
 

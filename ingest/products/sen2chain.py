@@ -47,6 +47,11 @@ class IndexArchiveProduct:
         """None: the provenance files of an archive are not evidence."""
         return ()
 
+    @property
+    def warnings(self) -> Sequence[str]:
+        """None: what is lossy or left out stands in the item."""
+        return ()
+
     def read(self, image: str) -> Raster:
         """Decode an index (int16), a stored cloud mask (`cm001`, 1 = masked), `SCL` or `CLDPRB`, whole.
 

@@ -52,13 +52,18 @@ class StoredProduct:
 
     @property
     def images(self) -> Mapping[str, Radiometry]:
-        """The images needed for an index product, as far as the item has them."""
+        """The images that an index product may be made from, as far as the item has them."""
         assets = self._item["assets"]
-        return {name: _radiometry(assets[name]) for name in sorted(needed_images() & set(assets))}
+        return {name: _radiometry(assets[name]) for name in sorted(needed_images(modelled=True) & set(assets))}
 
     @property
     def documents(self) -> Sequence[Document]:
         """None: the scene's item keeps them."""
+        return ()
+
+    @property
+    def warnings(self) -> Sequence[str]:
+        """None: what there was to say was said when the scene was published."""
         return ()
 
     @property

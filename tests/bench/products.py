@@ -9,6 +9,7 @@ import rasterio
 
 from ingest.sample import ProductSpec, product_path, write_product
 from ingest.sample.images import write_jp2
+from ingest.sample.manifest import data_objects, digest_of, manifest
 
 CACHE = Path(__file__).resolve().parents[2] / ".local" / "bench"
 
@@ -31,8 +32,14 @@ def full_size_product(size: int = 10980) -> Path:
             for image in sorted(write_product(spec, draft).glob("GRANULE/*/IMG_DATA/*/*.jp2")):
                 if re.search(r"_(B\w\w|TCI)_\d\dm", image.name):
                     _roughen(image)
+        _seal(spec, product_path(spec, draft))
         draft.rename(final)
     return product_path(spec, final)
+
+
+def _seal(spec: ProductSpec, product: Path) -> None:
+    """Write the manifest anew, so that images are compared with their checksums as those of a real product are."""
+    (product / "manifest.safe").write_bytes(manifest(spec, data_objects(product, digest_of(spec))))
 
 
 def _roughen(image: Path) -> None:

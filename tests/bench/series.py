@@ -34,7 +34,8 @@ CORNER = 5120
 """First row and column of the patch."""
 GRID = Grid(epsg=32648, width=SIZE, height=SIZE, left=499980.0, top=1400040.0, pixel_width=10.0, pixel_height=10.0)
 FIRST = datetime(2018, 1, 3, 3, 11, 21, tzinfo=UTC)
-VARIANTS = 2
+VARIANTS = 16
+"""Images of each kind, in random order over the dates: so many that no compressor finds a date again in a pack."""
 WEST, SOUTH, EAST, NORTH = 104.9998, 11.66, 106.02, 12.67
 """Longitudes and latitudes of the grid, a little larger than it."""
 
@@ -44,8 +45,10 @@ def fill(settings: Settings, dates: int) -> list[str]:
     store = Store.connect(settings)
     names = [_name(FIRST + timedelta(days=5 * number)) for number in range(dates)]
     with tempfile.TemporaryDirectory() as folder:
-        files = [_write(Path(folder), variant) for variant in range(VARIANTS)]
-        jobs = [(name, files[number % VARIANTS]) for number, name in enumerate(names)]
+        with ThreadPoolExecutor(2) as pool:
+            files = list(pool.map(lambda variant: _write(Path(folder), variant), range(VARIANTS)))
+        order = np.random.default_rng(0).integers(VARIANTS, size=dates)
+        jobs = [(name, files[variant]) for name, variant in zip(names, order, strict=True)]
         with ThreadPoolExecutor(8) as pool:
             assets = list(pool.map(lambda job: _upload(store, *job), jobs))
     footprint = _footprint()

@@ -1,13 +1,12 @@
 """A private PostgreSQL and S3 store to measure on, as the tests have them."""
 
 import shutil
-import socket
 import sys
 import tempfile
-import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
 
 from pydantic import SecretStr
@@ -16,14 +15,14 @@ from stac import catalog
 from stac.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "deploy" / "local"))
+sys.path[:0] = [str(ROOT / "deploy" / "local"), str(ROOT / "tests")]
 
 import objectstore  # noqa: E402 - deploy/local is no package
 import postgres as pg  # noqa: E402
 import processes  # noqa: E402
 from environment import WEED_OFFSETS  # noqa: E402
+from waiting import free_port, wait_for  # noqa: E402
 
-_LAST_PORT = 65535
 _BUCKET = "bench"
 _PATIENCE = 60
 
@@ -48,10 +47,38 @@ def servers() -> Iterator[Settings]:
 
 
 @contextmanager
+def catalogue() -> Iterator[Settings]:
+    """Settings of a migrated, empty catalogue without a bucket; it is gone afterwards."""
+    folder = Path(tempfile.mkdtemp(prefix="s2e-bench-"))
+    folder.chmod(0o755)
+    with _database(folder / "pg") as dsn:
+        settings = Settings(pg_dsn=dsn)
+        catalog.migrate(settings)
+        yield settings
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
 def _database(folder: Path) -> Iterator[str]:
     folder.mkdir()
     folder.chmod(0o755)
-    cluster = pg.Cluster(data=folder / "data", port=_free_port(), user="bench", password=uuid.uuid4().hex)
+    cluster = pg.Cluster(data=folder / "data", port=free_port(), user="bench", password=uuid.uuid4().hex)
+    with _running(cluster, folder / "log") as dsn:
+        yield dsn
+
+
+@contextmanager
+def kept_database(home: Path) -> Iterator[str]:
+    """Connection string of a database that is still there the next time one asks for it under `home`."""
+    home.mkdir(parents=True, exist_ok=True)
+    password = sha256(str(home).encode()).hexdigest()
+    cluster = pg.Cluster(data=pg.data_folder(home), port=free_port(), user="bench", password=password)
+    with _running(cluster, home / "log", shared_buffers="1GB", maintenance_work_mem="512MB", max_wal_size="4GB") as dsn:
+        yield dsn
+
+
+@contextmanager
+def _running(cluster: pg.Cluster, log_file: Path, **settings: str) -> Iterator[str]:
     env = {
         "PGHOST": "127.0.0.1",
         "PGPORT": str(cluster.port),
@@ -59,10 +86,10 @@ def _database(folder: Path) -> Iterator[str]:
         "PGPASSWORD": cluster.password,
     }
     cluster.create()
-    with (folder / "log").open("wb") as log:
-        server = cluster.start(log)
+    with log_file.open("wb") as log:
+        server = cluster.start(log, **settings)
     try:
-        _wait(lambda: pg.answers(env))
+        wait_for(lambda: pg.answers(env), "PostgreSQL")
         pg.ensure_database(env, "bench")
         yield pg.conninfo(env, "bench")
     finally:
@@ -74,33 +101,16 @@ def _database(folder: Path) -> Iterator[str]:
 def _store(folder: Path) -> Iterator[tuple[str, str, str]]:
     folder.mkdir()
     server = objectstore.Store(
-        folder=folder, port=_free_port(WEED_OFFSETS.values()), access_key="bench", secret_key=uuid.uuid4().hex
+        folder=folder, port=free_port(WEED_OFFSETS.values()), access_key="bench", secret_key=uuid.uuid4().hex
     )
     server.configure()
     endpoint = f"http://127.0.0.1:{server.port}"
     with (folder / "log").open("wb") as log:
         process = server.start(log)
     try:
-        _wait(lambda: objectstore.has_bucket(endpoint, server.access_key, server.secret_key, "us-east-1", _BUCKET))
+        key, secret = server.access_key, server.secret_key
+        wait_for(lambda: objectstore.has_bucket(endpoint, key, secret, "us-east-1", _BUCKET), "SeaweedFS")
         yield endpoint, server.access_key, server.secret_key
     finally:
         processes.stop(process.pid, patience=10)
         process.wait()
-
-
-def _wait(ready: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + _PATIENCE
-    while not ready():
-        if time.monotonic() > deadline:
-            raise TimeoutError("a server did not become ready")
-        time.sleep(0.1)
-
-
-def _free_port(offsets: Iterable[int] = ()) -> int:
-    while True:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            first = int(probe.getsockname()[1])
-        ports = {str(offset): first + offset for offset in offsets}
-        if max(ports.values(), default=0) <= _LAST_PORT and not processes.taken(ports):
-            return first

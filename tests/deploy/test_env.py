@@ -8,11 +8,11 @@ from pydantic import SecretStr, ValidationError
 from pydantic_settings import BaseSettings
 
 from ingest.sources import SourceSettings
-from stac.settings import Settings
+from stac.settings import Settings, WriterSettings
 from tiler.settings import TilerSettings
 
 ROOT = Path(__file__).resolve().parents[2]
-CLASSES: list[type[BaseSettings]] = [Settings, SourceSettings, TilerSettings]
+CLASSES: list[type[BaseSettings]] = [Settings, SourceSettings, WriterSettings, TilerSettings]
 
 # Read by libpq, never by our code; compose sets them for each service.
 LIBPQ = {"PGHOST", "PGPORT", "PGDATABASE", "PGUSER", "PGPASSWORD"}
@@ -62,6 +62,10 @@ def test_required_variables_have_no_value_to_copy(documented):
 
 def test_the_tiler_gets_its_settings_from_the_environment_of_compose(services):
     assert set(names(TilerSettings)) <= set(services["tiler"]["environment"])
+
+
+def test_writers_are_configured_through_compose(services):
+    assert set(names(WriterSettings)) <= set(services["stac"]["environment"])
 
 
 def test_no_settings_class_is_forgotten():

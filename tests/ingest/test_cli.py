@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from ingest import tasks
 from ingest.sample import ProductSpec, write_product
 from ingest.store import Store
 from stac.settings import Settings
@@ -59,6 +60,20 @@ def test_a_bad_product_does_not_stop_the_others(environment: dict[str, str], pro
     assert "1 unchanged" in again.stderr
 
 
+def test_of_a_task_that_died_the_ledger_tells_how_far_it_came(
+    environment: dict[str, str], products: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    whole, broken = (str(path) for path in sorted(products.iterdir(), reverse=True))
+    summary = tasks.summarise([[whole, broken], ["never seen"]], [])
+    assert summary["states"] == {"failed": 1, "invalid": 1, "published": 1}
+    assert summary["items"] == [f"sentinel-2-indices/{SPEC.name}", f"sentinel-2-l2a/{SPEC.name}"]
+    reasons = {trouble["product"]: trouble["reason"] for trouble in summary["troubles"]}
+    assert "neither a SAFE folder or zip" in reasons["S2A_MSIL2A_20250105T031121_N0511_R075_T48PWU_20250105T062233"]
+    assert "see the log" in reasons["never seen"]
+
+
 def test_a_dry_run_only_lists(environment: dict[str, str], products: Path) -> None:
     done = run(environment, "ingest", str(products), "--dry-run", "--json")
     assert done.returncode == 0
@@ -80,6 +95,14 @@ def test_status_says_what_happened_to_each_product(environment: dict[str, str]) 
     (line,) = failed.stdout.splitlines()
     assert line.startswith("invalid\tS2A_MSIL2A_20250105T031121_N0511_R075_T48PWU_20250105T062233\t")
     assert "1 published, 1 invalid" in failed.stderr
+
+
+def test_status_says_what_the_archive_lacks(environment: dict[str, str]) -> None:
+    told = json.loads(run(environment, "status", "--gaps", "--tile", "48pwu", "--json").stdout)
+    assert [(tile["tile"], tile["held"], tile["gaps"]) for tile in told["tiles"]] == [("48PWU", 1, [])]
+    assert "48PWU: 1 of 1 acquisitions held; nothing is missing" in run(environment, "status", "--gaps").stderr
+    for wrong in (["--tile", "48PWU"], ["--gaps", "--state", "failed"], ["--gaps", "--tile", "nowhere"]):
+        assert run(environment, "status", *wrong).returncode == 2
 
 
 def test_what_is_missing_is_told_brought_back_and_made_again(environment: dict[str, str], settings: Settings) -> None:

@@ -70,6 +70,37 @@ def test_bright_water_is_no_cloud() -> None:
     assert cm001(probability)[30, 90]
 
 
+def plain_disc(radius: int) -> np.ndarray:
+    """The predecessor's discs: all cells whose centre lies within r² + 1 of the middle's, squared."""
+    rows, columns = np.mgrid[-radius : radius + 1, -radius : radius + 1]
+    return rows**2 + columns**2 <= radius**2 + 1
+
+
+@pytest.mark.parametrize("offset", [0, -1000])
+@pytest.mark.parametrize("scene", SCENES)
+def test_cm002_equals_its_definition_in_plain_numpy(shared_data: Path, scene: str, offset: int) -> None:
+    """No reference array of CM002 exists: the predecessor's own fails. This is its algorithm, step by step.
+
+    The cloud probability is real; B11 is noise with dark specks, in digital numbers before and after the offset of
+    baseline 04.00: the threshold is one of reflectance, where the predecessor compares numbers with 1500.
+    """
+    folder = shared_data / "earth-search" / "33TWM" / scene
+    probability = read(next(folder.glob("GRANULE/*/QI_DATA/MSK_CLDPRB_20m.jp2")))[200:700, 200:700]
+    rng = np.random.default_rng(11)
+    reflectance = np.where(rng.random(probability.shape) < 0.002, 0.05, 0.3) + rng.normal(0, 0.03, probability.shape)
+    digital = np.rint(reflectance * 10000).astype(int) - offset
+
+    cloudy = binary_erosion(probability > 25, [[0, 1, 0], [1, 1, 1], [0, 1, 0]])
+    first = binary_dilation(cloudy, plain_disc(5))
+    dark = digital + offset < 1500
+    wanted = binary_dilation(first & ~binary_dilation(dark, plain_disc(5)), plain_disc(6))
+
+    found = cm002(probability, is_dark(digital * 0.0001 + offset * 0.0001))
+    assert np.array_equal(found, wanted)
+    assert np.array_equal(cm001(probability), first)
+    assert 0 < wanted.sum() != first.sum()
+
+
 def test_every_field_of_the_mask_image_reads_back() -> None:
     rng = np.random.default_rng(1)
     classes = rng.integers(0, 14, (64, 64)).astype(np.uint8)

@@ -116,6 +116,20 @@ def test_statistics_equal_numpy(dtype: str, nodata: int | None) -> None:
     assert found.valid_percent == pytest.approx(100 * valid.size / pixels.size)
 
 
+def test_statistics_stand_in_the_file_where_gdal_looks_for_them(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(5).integers(0, 9000, (300, 300)).astype(np.uint16)
+    path = tmp_path / "x.tif"
+    write_cog(pixels, GRID, path, radiometry=Radiometry(nodata=0), statistics=statistics(pixels, 0))
+
+    with rasterio.open(path) as dataset:
+        told, computed = dataset.tags(1), dataset.stats(approx=False)[0]
+    valid = pixels[pixels > 0]
+    for name, expected in {"MINIMUM": valid.min(), "MAXIMUM": valid.max(), "MEAN": valid.mean()}.items():
+        assert float(told[f"STATISTICS_{name}"]) == pytest.approx(expected, rel=1e-5)
+    assert float(told["STATISTICS_STDDEV"]) == pytest.approx(valid.std(), rel=1e-5)
+    assert computed.mean == pytest.approx(valid.mean(), rel=1e-5)
+
+
 def test_statistics_of_nothing() -> None:
     found = statistics(np.zeros((4, 4), np.uint16), 0)
     assert found.mean is None

@@ -6,17 +6,21 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import rasterio
 from shapely.geometry import shape
 
-from ingest.convert import Target, convert, write_indices
+from ingest.convert import convert, write_indices
 from ingest.errors import IngestError, InvalidProductError
+from ingest.prepared import Target
+from ingest.products.base import Raster
 from ingest.products.safe import SafeProduct, open_safe
 from ingest.sample import ProductSpec, expected, write_product
 from ingest.thumbnail import write_thumbnail
+from stac.bands import BANDS
 
 SPEC = ProductSpec(sensing=datetime(2025, 5, 10, 3, 11, 21, tzinfo=UTC), size=600, cloudiness=0.4)
 PREFIXES = {"scene": "scene/x", "indices": "indices/x"}
@@ -112,6 +116,50 @@ def test_bands_that_lie_in_different_places_are_refused_by_both_their_names(
     misplaced = type("Product", (Misplaced,), {"change": change})(**vars(product))
     with pytest.raises(InvalidProductError, match=f"{SPEC.name}: images lie in different places: .*{message}"):
         convert(misplaced, tmp_path, PREFIXES, lambda _: None)
+
+
+class Blank(SafeProduct):
+    """Images of nodata, whatever the files hold; `hollow` as a sparse file is."""
+
+    hollow = False
+    blank = frozenset(BANDS)
+
+    def read(self, image: str) -> Raster:
+        raster = super().read(image)
+        if image not in self.blank:
+            return raster
+        return replace(raster, pixels=np.zeros_like(raster.pixels), hollow=self.hollow)
+
+
+@pytest.fixture
+def few(product: SafeProduct) -> dict[str, Any]:
+    """What makes the product, restricted to three images."""
+    images = {name: product.images[name] for name in ("B01", "B04", "SCL")}
+    return {**vars(product), "images": images}
+
+
+def test_a_product_that_promises_data_and_holds_none_is_refused(few: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises(InvalidProductError, match=r"every pixel of B01, B04 is nodata, though .* 0 % are; fetch"):
+        convert(Blank(**few), tmp_path, PREFIXES, lambda _: None)
+
+
+def test_sparse_files_stand_in_for_images_left_out(few: dict[str, Any], tmp_path: Path) -> None:
+    stand_in = type("Hollow", (Blank,), {"hollow": True})(**few)
+    conversion = convert(stand_in, tmp_path, PREFIXES, lambda _: None)
+    assert conversion.warning == "every pixel is nodata; the footprint is the one that the metadata declares"
+
+
+@pytest.mark.parametrize("name", ["B01", "B04"])
+def test_one_band_of_nodata_is_told(few: dict[str, Any], tmp_path: Path, name: str) -> None:
+    partly = type("Partly", (Blank,), {"blank": frozenset({name})})(**few)
+    conversion = convert(partly, tmp_path, PREFIXES, lambda _: None)
+    assert (conversion.warning or "").startswith(f"every pixel of {name} is nodata")
+
+
+def test_without_a_spectral_band_the_footprint_is_the_declared_one(few: dict[str, Any], tmp_path: Path) -> None:
+    scl = SafeProduct(**{**few, "images": {"SCL": few["images"]["SCL"]}})
+    conversion = convert(scl, tmp_path, PREFIXES, lambda _: None)
+    assert conversion.warning == "no spectral band was read; the footprint is the one that the metadata declares"
 
 
 def test_a_product_of_nothing_but_nodata_is_converted_with_a_warning(tmp_path: Path) -> None:

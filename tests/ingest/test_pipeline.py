@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import rasterio
 from pydantic import SecretStr
 from rasterio.io import MemoryFile
 from shapely.geometry import shape
@@ -227,8 +228,43 @@ def test_reconciliation_sees_what_is_missing_and_what_is_unknown(
     content = bucket.get(lost)
     bucket.client.remove_object(bucket.bucket, lost)
     bucket.client.put_object(bucket.bucket, "stray.tif", BytesIO(b"x"), 1)
+    bucket.client.put_object(bucket.bucket, "jobs/0/result.csv", BytesIO(b"x"), 1)  # expires by itself
     found = report(settings)
     assert (found.ok, found.missing, found.unknown) == (False, (lost,), ("stray.tif",))
     bucket.client.remove_object(bucket.bucket, "stray.tif")
     bucket.client.put_object(bucket.bucket, lost, BytesIO(content), len(content))
     assert report(settings).ok
+
+
+def damage_one_byte(safe: Path) -> None:
+    """Inside the last packets of an image, whose frame stays whole."""
+    file = next(safe.glob("GRANULE/*/IMG_DATA/R10m/*_B04_10m.jp2"))
+    content = bytearray(file.read_bytes())
+    content[-12] ^= 0x5A
+    file.write_bytes(content)
+
+
+def blank_all_bands(safe: Path) -> None:
+    for file in safe.glob("GRANULE/*/IMG_DATA/R*m/*_B*.jp2"):
+        with rasterio.open(file) as source:
+            profile = source.profile
+        with rasterio.open(file, "w", **profile | {"driver": "JP2OpenJPEG"}) as target:
+            target.write(np.zeros((1, *source.shape), np.uint16))
+
+
+@pytest.mark.parametrize(
+    ("break_it", "reason"),
+    [(damage_one_byte, r"B04_10m.jp2: it is damaged: its sha3_256 is"), (blank_all_bands, "is nodata, though the")],
+)
+def test_pixels_that_cannot_be_right_leave_nothing_behind(
+    settings: Settings, bucket: Store, tmp_path: Path, break_it: Callable[[Path], None], reason: str
+) -> None:
+    spec = replace(SPEC, sensing=SPEC.sensing.replace(year=2024), size=192)
+    safe = write_product(spec, tmp_path)
+    break_it(safe)
+    before = sorted(bucket.keys())
+    outcome = ingest_product(str(safe), settings=settings)
+    assert outcome.state == "invalid", outcome
+    assert reason in (outcome.reason or "")
+    assert catalog.get_item(settings, L2A, spec.name) is None
+    assert sorted(bucket.keys()) == before

@@ -95,7 +95,10 @@ def state_of(settings: Settings, bucket: Store) -> dict[str, Any]:
         blocks = connection.execute(
             "SELECT collection, item_id, asset, key, md5(spans) FROM sen2extract.blocks ORDER BY 1, 2, 3"
         ).fetchall()
-    return {"items": items, "keys": sorted(bucket.keys()), "ledger": entries, "blocks": blocks}
+        observed = connection.execute("SELECT * FROM sen2extract.observations ORDER BY 1, 2").fetchall()
+    return {
+        "items": items, "keys": sorted(bucket.keys()), "ledger": entries, "blocks": blocks, "observations": observed,
+    }  # fmt: skip
 
 
 def wait_until_free(settings: Settings) -> None:
@@ -263,6 +266,7 @@ def test_a_product_whose_bytes_changed_is_published_anew(
     source = write(cloudiness=0.1)
     assert ingest(source, settings=settings).state == "published"
     before = set(bucket.keys())
+    bucket.put_document("jobs/0/result.csv", b"x", "text/csv")  # of a job: it expires by itself
     shutil.rmtree(source)
     write(cloudiness=0.9)
     assert ingest(source, settings=settings).state == "published"
@@ -272,6 +276,7 @@ def test_a_product_whose_bytes_changed_is_published_anew(
     assert set(found.unknown) < before
     assert set(fix(settings, older_than=AT_ONCE).removed) == set(found.unknown)
     assert report(settings).unknown == ()
+    assert bucket.get("jobs/0/result.csv") == b"x"
     assert entry(settings, SPEC.name)["attempts"] == 2
     assert ingest(source, settings=settings).state == "unchanged"
 

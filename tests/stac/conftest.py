@@ -1,11 +1,9 @@
-"""Scenes, items and the mirror of the STAC schemas."""
+"""Scenes and items."""
 
 import json
-import os
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,16 +19,6 @@ from stac.scene import Footprint, Grid, Radiometry, Scene, Statistics, StoredAss
 from stac.settings import Settings
 
 NAME = "S2A_MSIL2A_20250105T031121_N0511_R075_T48PWU_20250105T062233"
-
-
-@pytest.fixture(scope="session")
-def schemas() -> Path:
-    """The mirror of the STAC schemas beside the repository, which is not part of it."""
-    root = Path(os.environ.get("SEN2EXTRACT_SHARED") or Path(__file__).resolve().parents[3] / "shared")
-    folder = root / "tools" / "json-schemas"
-    if not folder.is_dir():
-        pytest.skip(f"no STAC schemas at {folder}: set SEN2EXTRACT_SHARED to the folder that holds tools/json-schemas")
-    return folder
 
 
 @pytest.fixture(scope="session")

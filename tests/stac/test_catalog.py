@@ -80,7 +80,7 @@ def test_what_items_share_is_not_stored(settings: Settings, documents: Documents
     with catalog.connect(settings) as connection:
         row = connection.execute("SELECT content FROM items WHERE id = %s", (scene["id"],)).fetchone()
     assert row
-    assert not {"bands", "type", "title", "data_type", "nodata"} & set(row[0]["assets"]["B04"])
+    assert not {"bands", "type", "data_type", "nodata"} & set(row[0]["assets"]["B04"])
     assert row[0]["assets"]["B04"]["raster:offset"] == -0.1
 
 

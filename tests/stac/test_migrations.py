@@ -45,10 +45,12 @@ def test_again_changes_nothing_and_what_was_killed_is_finished(settings: Setting
 
 
 def test_the_owner_of_a_database_may_migrate_our_tables(postgres: dict[str, str], template: str) -> None:
-    assert template  # pgSTAC has made the group roles of the cluster
+    """Who made pgSTAC there is a member of its admins."""
     with psycopg.connect(pg.conninfo(postgres, "postgres"), autocommit=True) as connection:
-        connection.execute("CREATE ROLE plain_owner LOGIN PASSWORD 'pl4in'")
-        connection.execute("CREATE DATABASE owned OWNER plain_owner")
+        connection.execute("CREATE ROLE plain_owner LOGIN PASSWORD 'pl4in' IN ROLE pgstac_admin")
+        connection.execute(f"CREATE DATABASE owned OWNER plain_owner TEMPLATE {template}")
+    with psycopg.connect(pg.conninfo(postgres, "owned"), autocommit=True) as connection:
+        connection.execute("DROP SCHEMA sen2extract CASCADE")
     owner = postgres | {"PGUSER": "plain_owner", "PGPASSWORD": "pl4in"}
     applied = migrations.apply(Settings(pg_dsn=pg.conninfo(owner, "owned")))
     assert applied[0] == "0001_ledger"

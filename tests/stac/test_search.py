@@ -7,13 +7,18 @@ import pytest
 from stac.problems import database_problem, problem
 from stac.queryables import INDEXED, QUERYABLES
 from stac.search import (
+    DEFAULT_FIELDS,
     SearchError,
     across_antimeridian,
     check_fields,
+    check_filter_text,
+    check_members,
     check_properties,
+    check_shape,
     check_text,
     check_token,
     current_only,
+    included,
     properties,
     query_to_cql2,
 )
@@ -95,6 +100,39 @@ def test_a_box_of_no_numbers_is_refused(edge: float) -> None:
         across_antimeridian((edge, 0, 1, 1))
 
 
+WKT = "S_INTERSECTS(geometry, POLYGON((" + "-60.5 -3.1, " * 500 + "-60.5 -3.1)))"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "eo:cloud_cover < 20 AND NOT (platform = 'sentinel-2a' OR platform = 'sentinel-2b')",
+        WKT,
+        "id = '((((((((((((((((((((((((((((((((((('",
+        "id IN (" + ", ".join(f"'S2A-{number}'" for number in range(1000)) + ")",
+        '{"op":"and","args":[{"op":"=","args":[{"property":"id"},"x"]}]}',
+    ],
+)
+def test_filters_that_people_write_are_not_too_much(text: str) -> None:
+    check_filter_text(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["(" * 21 + "a=1", "[" * 65, "NOT " * 8 + "a=1", "a=1" + "+1" * 41, "a=1" + " -1" * 41]
+)
+def test_filters_that_would_take_the_parser_down_are_refused(text: str) -> None:
+    with pytest.raises(SearchError, match="too many"):
+        check_filter_text(text)
+
+
+def test_json_may_have_as_many_levels_and_operators_as_a_search_needs() -> None:
+    terms = [{"op": "=", "args": [{"property": "gsd"}, value]} for value in range(499)]
+    check_shape({"filter": {"op": "or", "args": terms}})
+    check_shape({"intersects": {"type": "MultiPolygon", "coordinates": [[[[0, 0]]]]}})
+    with pytest.raises(SearchError, match="operators"):
+        check_shape({"filter": {"op": "or", "args": [*terms, *terms]}})
+
+
 def test_what_the_database_cannot_take_is_refused() -> None:
     check_token("next:6162:63")
     check_fields(["id", "-geometry"])
@@ -107,6 +145,31 @@ def test_what_the_database_cannot_take_is_refused() -> None:
     ):
         with pytest.raises(SearchError):
             refused()
+
+
+@pytest.mark.parametrize(
+    ("field", "meant"),
+    [
+        ("eo:cloud_cover", "did you mean 'properties.eo:cloud_cover'"),
+        ("propertys.gsd", "did you mean 'properties'"),
+        ("geom", "did you mean 'geometry'"),
+    ],
+)
+def test_a_field_that_no_item_has_is_refused_with_the_nearest(field: str, meant: str) -> None:
+    check_members(["id", "properties.datetime", "assets.B04.href", "stac_extensions"])
+    with pytest.raises(SearchError, match=meant):
+        check_members(["id", field])
+
+
+def test_what_is_chosen_stays_a_feature() -> None:
+    assert included({"id"}, set()) == {"id", "type"}
+    assert included({"id"}, {"type"}) == {"id"}
+    assert included(set(), {"geometry"}) == set()
+
+
+def test_leaving_out_of_an_empty_choice_leaves_out_of_the_default() -> None:
+    assert included(set(), {"geometry"}, none_said=True) == DEFAULT_FIELDS - {"geometry"}
+    assert included(set(), set(), none_said=True) == set()
 
 
 def test_a_problem_carries_what_both_standards_want() -> None:

@@ -1,17 +1,22 @@
 """The ledger and the coverage, as the STAC API tells them."""
 
-from collections.abc import Iterator
+import uuid
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg
 import pytest
+from postgres import conninfo
+from psycopg import sql
 from psycopg.types.json import Jsonb
 from starlette.testclient import TestClient
 
 from stac import catalog, status
 from stac.api import create_app
 from stac.collections import L2A
+from stac.errors import CatalogError
+from stac.gaps import gaps
 from stac.settings import Settings
 
 NOON = datetime(2025, 5, 1, 12, tzinfo=UTC)
@@ -115,4 +120,30 @@ def test_it_is_documented(client: TestClient) -> None:
     paths = client.get("/api").json()["paths"]
     names = [parameter["name"] for parameter in paths["/status/products"]["get"]["parameters"]]
     assert names == ["state", "limit", "token"]
+    assert "/status/gaps" in paths
     assert "/status/coverage" in client.get("/api.html").text
+
+
+@pytest.fixture(scope="module")
+def bare(postgres: dict[str, str]) -> Iterator[Settings]:
+    """A database in which nothing was made ready."""
+    name = f"bare_{uuid.uuid4().hex[:8]}"
+    server = psycopg.connect(conninfo(postgres, "postgres"), autocommit=True)
+    server.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    yield Settings(pg_dsn=conninfo(postgres, name))
+    server.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+    server.close()
+
+
+@pytest.mark.parametrize("route", ["products", "coverage", "gaps"])
+def test_a_database_that_was_not_made_ready_is_said_to_be_so(bare: Settings, route: str) -> None:
+    with TestClient(create_app(bare), raise_server_exceptions=False) as client:
+        answer = client.get(f"/status/{route}")
+    assert (answer.status_code, answer.headers["content-type"]) == (503, "application/problem+json")
+    assert "run `sen2extract migrate`" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("ask", [status.counts, status.products, gaps])
+def test_the_command_is_told_so_too(bare: Settings, ask: Callable[[Settings], Any]) -> None:
+    with pytest.raises(CatalogError, match="run `sen2extract migrate`"):
+        ask(bare)

@@ -3,6 +3,7 @@
 import csv
 import io
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -41,7 +42,7 @@ def test_the_curl_of_a_point_answers_csv(ingested):
 
 
 def test_the_curl_of_an_area_answers_csv(ingested):
-    (command,) = [block for block in blocks("sh") if "curl -X POST" in block]
+    (command,) = [block for block in blocks("sh") if "statistics.csv" in block]
     rows = rows_of(command, ingested.stack.url)
     assert {row["index"] for row in rows} == {"NDVI", "MNDWI"}
     assert {(row["feature_id"], row["crop"]) for row in rows} == {("field 7", "rice")}
@@ -63,3 +64,20 @@ def test_every_index_mask_and_parameter_of_the_table_exists_and_none_is_missing(
     assert set(re.findall(r"\b[A-Z]{3,7}\b", table)) >= set(INDICES)
     assert {name for name in PROFILES if f"`{name}`" in table or name in ("cm002", "cm003")} == set(PROFILES)
     assert {name for name in PARAMETERS if f"`{name}" in table} >= set(PARAMETERS) - {"step"}
+
+
+@pytest.mark.skipif(shutil.which("Rscript") is None, reason="R is not installed here")
+def test_the_r_snippet_prints_the_series(ingested):
+    (snippet,) = blocks("r")
+    assert run(["Rscript", "-e"], snippet, ingested.stack.url).count("48PWU") == 3
+
+
+def test_the_command_prints_the_series(ingested):
+    (block,) = [block for block in blocks("sh") if "sen2extract series" in block]
+    (command,) = [line for line in block.splitlines() if line.endswith("> ndvi.csv")]
+    words = command.removesuffix(" > ndvi.csv").split()
+    done = subprocess.run(
+        words, capture_output=True, text=True, timeout=120, cwd=ROOT, env=dict(ingested.stack.env), check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert [row["tile"] for row in csv.DictReader(io.StringIO(done.stdout))] == ["48PWU"] * 3

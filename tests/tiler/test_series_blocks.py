@@ -14,7 +14,8 @@ from rasterio.io import MemoryFile
 from rasterio.shutil import copy as gdal_copy
 
 from ingest.cog import block_table
-from stac.blocks import IndexedImage, Run
+from stac import decode
+from stac.blocks import IndexedImage
 from stac.settings import Settings
 from tiler.series import blocks, objects
 from tiler.series.blocks import Located, StaleIndexError
@@ -60,7 +61,7 @@ def made(tmp_path):
             key="a.tif", epsg=32648, left=499_980, top=1_400_040, size=10, height=HEIGHT, width=WIDTH,
             data_type=table.data_type, codec=table.codec, predictor=table.predictor, nodata=nodata,
         )  # fmt: skip
-        spans = blocks.spans_of(Run(key="a.tif", first=0, count=12), table.spans)
+        spans = decode.spans_of(0, table.spans)
         return LocalStore(tmp_path), Located(image=image, spans=spans)
 
     return make
@@ -123,10 +124,11 @@ def test_runs_are_the_blocks_touched_side_by_side():
 
 def test_neighbours_are_one_request_and_only_what_is_needed_is_read(made):
     _, located = made(pixels("uint16"))
-    ends = {number: (offset - 4, offset + length + 4) for number, (offset, length) in located.spans.items()}
+    spans = located.spans
+    ends = {number: (offset - 4, offset + length + 4) for number, (offset, length) in spans.items()}
 
-    assert blocks._merged([ends[0], ends[1]]) == [(ends[0][0], ends[1][1])]
-    assert blocks._merged([ends[0], ends[8]]) == [ends[0], ends[8]]
+    assert decode.ranges({0: spans[0], 1: spans[1]}) == [(ends[0][0], ends[1][1])]
+    assert decode.ranges({0: spans[0], 8: spans[8]}) == [ends[0], ends[8]]
 
 
 def test_a_block_that_is_not_where_the_index_says_is_not_used(made):

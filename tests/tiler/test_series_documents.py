@@ -15,14 +15,14 @@ from shapely.geometry import MultiPoint, MultiPolygon, Point, box, shape
 
 from tiler.series.columnar import to_parquet
 from tiler.series.covjson import to_covjson
-from tiler.series.errors import SeriesTooLargeError
+from tiler.series.errors import SeriesTooLargeError, StoreAwayError
 from tiler.series.features import Feature
 from tiler.series.formats import FORMATS
 from tiler.series.geojson import to_geojson
 from tiler.series.lines import stream, to_ndjson
 from tiler.series.refine import refine
 from tiler.series.request import parse_request
-from tiler.series.rows import Row, Series
+from tiler.series.rows import Row, Series, Told
 from tiler.series.statistics import Statistics
 
 START = datetime(2025, 1, 5, 3, 11, 21, tzinfo=UTC)
@@ -223,7 +223,7 @@ def test_lines_come_as_rows_are_read():
             yield one
 
     one = series(min_valid="0.5")
-    lines = stream(one, reading())
+    lines = stream(one, reading(), Told(unindexed={"a.tif"}))
     first = json.loads(next(lines))
 
     assert (first["datetime"], len(given)) == ("2025-01-10T03:11:21Z", 1)
@@ -231,6 +231,18 @@ def test_lines_come_as_rows_are_read():
     assert len(rest) == 3
     assert (rest[-1]["type"], rest[-1]["rows"], rest[-1]["dropped"], rest[-1]["ok"]) == ("summary", 3, 1, 2)
     assert "message" not in rest[-1]
+    assert rest[-1]["unindexed"] == 1
+
+
+def test_a_stream_that_has_to_stop_says_why_on_its_last_line():
+    def reading():
+        yield BOTH[0]
+        raise StoreAwayError("the object store does not answer")
+
+    first, last = (json.loads(line) for line in stream(series(), reading(), Told()))
+
+    assert first["mean"] == 0.3
+    assert last == {"type": "error", "detail": "the object store does not answer"}
 
 
 @pytest.mark.parametrize("name", FORMATS)

@@ -226,9 +226,13 @@ def test_our_own_object_is_opened_by_either_address(archive, kind):
 
 
 def test_pages_of_scripts_from_elsewhere_are_not_served(archive):
-    for path in ("/", "/tileMatrixSets", "/colorMaps", "/algorithms", "/docs", "/redoc", "/api.html"):
+    for path in ("/", "/tileMatrixSets", "/colorMaps", "/algorithms", "/docs", "/redoc"):
         answer = archive.client.get(path, headers={"Accept": "text/html"})
         assert "html" not in answer.headers["content-type"]
+    page = archive.client.get("/api.html")
+    assert "default-src 'self'" in page.headers["content-security-policy"]
+    assert 'src="app/docs/api.js"' in page.text
+    assert "://" not in page.text.replace(str(archive.client.base_url), "")
 
 
 def test_openapi_holds_the_series(archive):
@@ -322,7 +326,10 @@ def test_a_missing_bucket_is_told(archive):
 
 @pytest.fixture(scope="module")
 def broken(archive):
-    """The same archive with a lost object, an item without mask and one without the index: for the last tests only."""
+    """The same archive with a lost object, an item without mask but with an index more, and one with an index less.
+
+    For the last tests only.
+    """
     settings = archive.settings
     store = S3Store(
         settings.s3_bucket,
@@ -337,7 +344,9 @@ def broken(archive):
     obstore.delete(store, lost.removeprefix(f"/vsis3/{settings.s3_bucket}/"))
     edge = archive.item("sentinel-2-indices", archive.EDGE.name)
     del edge["assets"]["MASK"]
+    edge["assets"]["NBR"] = edge["assets"]["NDVI"]
     upper = archive.item("sentinel-2-indices", archive.UPPER.name)
+    archive.dropped = archive.path("sentinel-2-indices", archive.UPPER.name, "NDWIGAO")
     del upper["assets"]["NDWIGAO"]
     fields = upper["assets"]["MASK"]["classification:bitfields"]
     upper["assets"]["MASK"]["classification:bitfields"] = [field for field in fields if field["name"] == "scl"]
@@ -363,11 +372,37 @@ def test_each_failure_is_a_row_that_says_why_and_sinks_no_other(broken):
     assert fine["status"] == "ok"
 
 
-def test_without_the_image_the_row_says_so(broken):
+def test_an_index_that_is_not_stored_is_computed_from_bands(broken):
+    (row,) = broken.point(broken.UPPER, 100, 60, index="NDWIGAO", datetime="2025-01-05", mask="none")
+    item = broken.item("sentinel-2-indices", broken.UPPER.name)
+    with rasterio.open(broken.dropped) as source:
+        expected = source.read(1)[100, 60] * 0.0001
+
+    assert "NDWIGAO" not in item["assets"]
+    assert row["status"] == "ok"
+    assert row["mean"] == pytest.approx(expected, abs=0.00005)
+
+
+def test_an_index_that_is_stored_unasked_is_read_and_not_computed(broken):
+    """As an imported archive has it, which may hold any index, and no bands."""
+    asked = {"datetime": "2025-02-04", "mask": "none"}
+    (stored,) = broken.point(broken.EDGE, 100, 60, index="NBR", **asked)
+    (meant,) = broken.point(broken.EDGE, 100, 60, index="NDVI", **asked)
+    (computed,) = broken.point(broken.EDGE, 100, 60, "sentinel-2-l2a", index="NBR", **asked)
+
+    assert stored["status"] == computed["status"] == "ok"
+    assert stored["mean"] == meant["mean"] != computed["mean"]
+
+
+def test_without_the_image_and_its_bands_the_row_says_so(broken):
+    upper = broken.item("sentinel-2-l2a", broken.UPPER.name)
+    bands = upper["assets"]
+    publish([upper | {"assets": {name: bands[name] for name in bands if name != "B08"}}], broken.settings)
     (row,) = broken.point(broken.UPPER, 100, 60, index="NDWIGAO", datetime="2025-01-05")
+    publish([upper], broken.settings)
 
     assert row["status"] == "no_data_asset"
-    assert "has no NDWIGAO" in row["reason"]
+    assert "has no B08" in row["reason"]
 
 
 def test_an_answer_with_failures_is_not_kept(broken):

@@ -18,6 +18,7 @@ from stac.settings import Settings
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: uv sync --group test")
 
 ROOT = Path(__file__).resolve().parents[2]
+AXE = ROOT / "tiler" / "web" / "node_modules" / "axe-core" / "axe.min.js"
 ENVIRONMENT = ("S3_ENDPOINT", "S3_PUBLIC_URL", "S3_BUCKET", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "PUBLIC_URL")
 
 
@@ -67,6 +68,20 @@ class Visit:
         own = (f"{self.origin}/", "data:", "blob:")
         return [url for url in self.requests if not url.startswith(own)]
 
+    def findings(self) -> list[tuple[str, str]]:
+        """What axe-core finds serious or critical, each with the element concerned."""
+        if not AXE.is_file():
+            pytest.skip("axe-core is not installed: npm ci, in tiler/web")
+        self.page.wait_for_load_state("networkidle")
+        self.page.evaluate(AXE.read_text())
+        found = self.page.evaluate("axe.run().then((result) => result.violations)")
+        return [
+            (finding["id"], node["html"][:200])
+            for finding in found
+            if finding["impact"] in ("serious", "critical")
+            for node in finding["nodes"]
+        ]
+
     def shot(self, name: str) -> Path:
         """Save what is seen under build/screenshots once the map's images have arrived."""
         self.page.wait_for_load_state("networkidle")
@@ -81,6 +96,8 @@ def browser() -> Iterator[Any]:
     chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if chromium is None:
         pytest.skip("no Chromium on this machine: apt-get install chromium")
+    # The machine may be busy with other things.
+    playwright.expect.set_options(timeout=30_000)
     with playwright.sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         yield browser

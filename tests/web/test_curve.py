@@ -1,7 +1,9 @@
 """The curve over time: gaps, the shown period, and how they are kept in the address."""
 
+import math
 import re
 from collections.abc import Callable, Sequence
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
@@ -117,3 +119,32 @@ def test_a_drag_on_the_curve_zooms_and_can_be_taken_back(visit: Callable[..., An
     seen.page.get_by_role("button", name="Show everything").click()
     expect(curve(seen.page)).to_have_attribute("aria-valuemax", f"{every}")
     assert "period" not in seen.page.url
+
+
+def test_five_hundred_dates_stay_at_hand(visit: Callable[..., Any], place: str) -> None:
+    """Ten years of images: each key press moves by one, the table has them all."""
+    seen = visit()
+    start = date(2016, 1, 3)
+
+    def many(route: Any) -> None:
+        answer = route.fetch()
+        body = answer.json()
+        columns = body["data"]
+        for name, cells in columns.items():
+            columns[name] = [cells[0]] * 520
+        columns["datetime"] = [f"{start + timedelta(days=7 * at)}T03:11:21Z" for at in range(520)]
+        columns["mean"] = [0.4 + 0.3 * math.sin(at / 8) if at % 3 else None for at in range(520)]
+        columns["status"] = ["ok" if at % 3 else "masked" for at in range(520)]
+        route.fulfill(response=answer, json=body)
+
+    seen.page.route("**/timeseries/**", many)
+    seen.open(f"{place}&show=none&also=before,usual")
+    expect(curve(seen.page)).to_have_attribute("aria-valuemax", "520")
+    curve(seen.page).press("End")
+    for _ in range(20):
+        curve(seen.page).press("ArrowLeft")
+    expect(curve(seen.page)).to_have_attribute("aria-valuenow", "500")
+    seen.shot("ten-years")
+    seen.page.get_by_role("button", name="Table").click()
+    expect(seen.page.locator("tbody tr")).to_have_count(520)
+    assert seen.complaints == []

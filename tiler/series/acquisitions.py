@@ -1,46 +1,57 @@
-"""Which observations answer a request: one complete query on pgSTAC, then one observation per acquisition."""
+"""Which observations answer a request: one query on our own narrow table, then one observation per acquisition.
 
-import re
-from collections.abc import Iterable, Mapping, Sequence
+No STAC document is read: `sen2extract.observations` holds what the engine needs of each item (see its migration). Only
+a CQL2 `filter` asks pgSTAC, for the ids.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
+import numpy as np
 import psycopg
 import shapely
 from psycopg import Connection, sql
-from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 from shapely.geometry.base import BaseGeometry
 
-from stac.errors import NameFormatError
-from stac.naming import Baseline, ProductName, Tile
-from tiler.series.errors import SeriesError, SeriesRequestError
+from stac.indices import Index
+from stac.naming import Baseline
+from tiler.series.errors import SeriesRequestError
 from tiler.series.grid import Grid, Image
 from tiler.series.request import INDICES_COLLECTION, L1C_COLLECTION, L2A_COLLECTION, Interval, SeriesRequest
 
 MASK = "MASK"
-_ABSENT = "𒍟※"
-"""pgSTAC's mark of a key that the collection's item_assets has and the item has not."""
-_STRIP = re.compile(r"_S(\d{8}T\d{6})_")
-_TAKE = re.compile(r"_(\d{8}T\d{6})_")
 
-_WHERE = "SELECT pgstac.stac_search_to_where(%s)"
-_ITEMS = """
-SELECT id, datetime, ST_AsBinary(geometry) AS footprint, content->'properties' AS properties,
-       content->>'pgstac:base_item' AS base,
-       (SELECT jsonb_object_agg(a.key, a.value)
-        FROM jsonb_each(content->'assets') a WHERE a.key = ANY({names})) AS assets
-FROM pgstac.items
-WHERE {where}
-ORDER BY datetime, id
+_FIND = """
+SELECT o.item_id, o.acquired, o.platform, o.take, o.strip, o.tile, o.baseline_major, o.baseline_minor, o.lossy,
+    ST_AsBinary(o.footprint), array_to_string(o.mask_fields || c.mask_fields, ' '), o.folder, c.folder{images}
+FROM sen2extract.observations AS o LEFT JOIN {companion} ON true
+WHERE o.collection = {collection} AND NOT o.deprecated
+    AND ST_Intersects(o.footprint, ST_GeomFromWKB(%(place)s, 4326)){conditions}
+ORDER BY o.acquired, o.tile, o.item_id
 """
-_CURRENT = "coalesce(content->'properties'->>'deprecated', 'false') <> 'true'"
+_OF_SAME_ITEM = """LATERAL (
+    SELECT i.* FROM sen2extract.observations AS i
+    WHERE i.collection = {collection} AND i.item_id = {item_id} AND NOT i.deprecated
+) AS c"""
+# An L2A of the scene of an L1C has another name, but its platform, datatake and tile.
+_OF_SAME_SCENE = """LATERAL (
+    SELECT i.* FROM sen2extract.observations AS i
+    WHERE i.collection = {collection} AND NOT i.deprecated
+        AND i.tile = o.tile AND i.take = o.take AND i.platform = o.platform
+    ORDER BY i.strip = o.strip DESC, i.baseline_major DESC, i.baseline_minor DESC, i.item_id DESC LIMIT 1
+) AS c"""
+_FILTERED = "SELECT id FROM pgstac.items WHERE "
+_WHERE = "SELECT pgstac.stac_search_to_where(%s)"
 _NEAREST = """
-SELECT content->'properties'->>'grid:code' AS tile,
-       ST_Distance(geometry::geography, ST_GeomFromGeoJSON(%s)::geography) / 1000 AS distance
-FROM pgstac.items WHERE collection = %s
-ORDER BY geometry <-> ST_SetSRID(ST_GeomFromGeoJSON(%s), 4326) LIMIT 1
+SELECT tile, ST_Distance(footprint::geography, ST_GeomFromWKB(%(place)s, 4326)::geography) / 1000
+FROM sen2extract.observations WHERE collection = %(collection)s AND NOT deprecated
+ORDER BY footprint <-> ST_GeomFromWKB(%(place)s, 4326) LIMIT 1
 """
 
 
@@ -49,7 +60,8 @@ class Observation:
     """One item as the engine needs it.
 
     `images` holds what the item and its companions (bands of the same scene, mask) store, by asset name. `take` is the
-    start of the datatake, `strip` that of the datastrip within it.
+    start of the datatake, `strip` that of the datastrip within it. `lossy` pixels come from an archive that had lost
+    something already.
     """
 
     item_id: str
@@ -62,6 +74,7 @@ class Observation:
     footprint: BaseGeometry
     images: Mapping[str, Image] = field(default_factory=dict)
     mask_fields: frozenset[str] = frozenset()
+    lossy: bool = False
 
     @property
     def group(self) -> tuple[str, str, str, str]:
@@ -86,11 +99,19 @@ def find(
     connection: Connection[Any], request: SeriesRequest, place: BaseGeometry, bucket: str
 ) -> tuple[Observation, ...]:
     """Every current observation that intersects `place`, oldest first; superseded processings left out."""
-    own = _own_names(request)
-    rows = _query(connection, request.collection, _search(request, place), own, _cloud_limit(request))
-    observations = [_observation(row, bucket) for row in rows]
-    kept = newest_processing(observations)
-    return tuple(_with_companions(connection, request, kept, bucket))
+    own, companion, others = _sources(request)
+    conditions, values = _conditions(connection, request, place)
+    query = sql.SQL(_FIND).format(
+        images=_columns("o", own) + _columns("c", others),
+        companion=companion,
+        collection=sql.Literal(request.collection),
+        conditions=conditions,
+    )
+    with connection.cursor(binary=True) as cursor, _searching():
+        rows = cursor.execute(query, {"place": shapely.to_wkb(place), **values}).fetchall()
+    footprints = shapely.from_wkb(np.array([row[9] for row in rows], dtype=object))
+    make = _Maker(request.collection, request.indices, own=_Images(own, bucket), others=_Images(others, bucket))
+    return tuple(newest_processing(map(make.observation, rows, footprints)))
 
 
 def newest_processing(observations: Iterable[Observation]) -> list[Observation]:
@@ -105,212 +126,135 @@ def newest_processing(observations: Iterable[Observation]) -> list[Observation]:
 
 def nearest(connection: Connection[Any], collection: str, place: BaseGeometry) -> Nearest | None:
     """The nearest tile that the collection holds; None when it holds nothing."""
-    document = shapely.to_geojson(place)
-    with connection.cursor(row_factory=dict_row) as cursor:
-        row = cursor.execute(_NEAREST, (document, collection, document)).fetchone()
-    if row is None:
-        return None
-    return Nearest(tile=str(row["tile"] or "").removeprefix("MGRS-"), distance_km=round(row["distance"], 3))
+    row = connection.execute(_NEAREST, {"place": shapely.to_wkb(place), "collection": collection}).fetchone()
+    return None if row is None else Nearest(tile=row[0], distance_km=round(row[1], 3))
 
 
-def needed_bands(request: SeriesRequest) -> tuple[str, ...]:
-    """Bands from which indices of the request are computed because they are not stored."""
-    stored = request.collection == INDICES_COLLECTION
-    names = [band for index in request.indices if not (stored and index.stored) for band in index.bands]
-    return tuple(dict.fromkeys(names))
-
-
-def _own_names(request: SeriesRequest) -> list[str]:
+def _sources(request: SeriesRequest) -> tuple[Sequence[str], sql.Composable, Sequence[str]]:
+    """Assets wanted of the items themselves, the item of the same scene that holds more, and the assets of that."""
+    bands = tuple(dict.fromkeys(band for index in request.indices for band in index.bands))
+    names = tuple(index.name for index in request.indices)
     if request.collection == INDICES_COLLECTION:
-        return [MASK, *(index.name for index in request.indices if index.stored), *request.assets]
-    return [*needed_bands(request), *request.assets]
+        # Bands only for items that do not have all indices asked for.
+        item_id = sql.SQL("CASE WHEN NOT o.images ?& {} THEN o.item_id END").format(sql.Literal(list(names)))
+        companion = sql.SQL(_OF_SAME_ITEM).format(collection=sql.Literal(L2A_COLLECTION), item_id=item_id)
+        return (MASK, *names, *request.assets), companion, bands
+    kind = _OF_SAME_SCENE if request.collection == L1C_COLLECTION else _OF_SAME_ITEM
+    companion = sql.SQL(kind).format(collection=sql.Literal(INDICES_COLLECTION), item_id=sql.SQL("o.item_id"))
+    return (*bands, *request.assets), companion, (MASK,)
 
 
-def _search(request: SeriesRequest, place: BaseGeometry) -> dict[str, Any]:
+def _columns(table: str, names: Sequence[str]) -> sql.Composable:
+    """Two for each asset: the name of its object, and what else is known of it."""
+    image = sql.SQL(", {table}.images->{name}->>0, {table}.images->{name}->>1")
+    return sql.Composed([image.format(table=sql.Identifier(table), name=sql.Literal(name)) for name in names])
+
+
+def _conditions(
+    connection: Connection[Any], request: SeriesRequest, place: BaseGeometry
+) -> tuple[sql.Composable, dict[str, Any]]:
+    """What the request asks of items beyond their place, and the values that this names."""
+    values = {"start": request.interval.start, "end": request.interval.end, "cloud": request.max_cloud_cover}
+    # A comparison with null is never true: an unknown cloud cover does not pass.
+    asked = {"start": "o.acquired >= %(start)s", "end": "o.acquired <= %(end)s", "cloud": "o.cloud_cover <= %(cloud)s"}
+    conditions: list[sql.Composable] = [sql.SQL(asked[name]) for name in asked if values[name] is not None]
+    if request.filter is not None:
+        where = _where(connection, request, place)
+        conditions.append(sql.SQL("o.item_id IN ({}{})").format(sql.SQL(_FILTERED), where))
+    joined = sql.Composed([part for condition in conditions for part in (sql.SQL(" AND "), condition)])
+    return joined, {name: value for name, value in values.items() if value is not None}
+
+
+def _where(connection: Connection[Any], request: SeriesRequest, place: BaseGeometry) -> sql.Composable:
+    """The condition that pgSTAC makes of the request's filter; it quotes what a user gave."""
     search: dict[str, Any] = {
         "collections": [request.collection],
         "intersects": shapely.geometry.mapping(place),
+        "filter": dict(request.filter or {}),
+        "filter-lang": "cql2-json",
     }
     if request.interval != Interval():
-        search["datetime"] = _rfc3339(request.interval)
-    if request.filter is not None:
-        search |= {"filter": dict(request.filter), "filter-lang": "cql2-json"}
-    return search
+        search["datetime"] = str(request.interval)
+    with _searching():
+        row = connection.execute(_WHERE, (Jsonb(search),)).fetchone()
+    # A percent sign would be a parameter's to psycopg.
+    return sql.SQL((row or ("false",))[0].replace("%", "%%"))
 
 
-def _rfc3339(interval: Interval) -> str:
-    ends = (interval.start, interval.end)
-    return "/".join(".." if end is None else end.isoformat().replace("+00:00", "Z") for end in ends)
-
-
-def _cloud_limit(request: SeriesRequest) -> sql.Composable | None:
-    if request.max_cloud_cover is None:
-        return None
-    # A comparison with null is never true: an unknown cloud cover does not pass.
-    return sql.SQL("(content->'properties'->>'eo:cloud_cover')::float8 <= {}").format(request.max_cloud_cover)
-
-
-def _query(
-    connection: Connection[Any],
-    collection: str,
-    search: dict[str, Any],
-    names: Sequence[str],
-    *conditions: sql.Composable | None,
-) -> list[dict[str, Any]]:
-    """Rows of the items that `search` finds, all of them, with the assets `names` whole again."""
-    with connection.cursor(row_factory=dict_row) as cursor:
-        try:
-            found = cursor.execute(_WHERE, (Jsonb(search),)).fetchone()
-            where: list[sql.Composable] = [sql.SQL(f"({next(iter((found or {}).values()))})"), sql.SQL(_CURRENT)]
-            where += [condition for condition in conditions if condition is not None]
-            query = sql.SQL(_ITEMS).format(names=sql.Literal(list(names)), where=sql.SQL(" AND ").join(where))
-            rows = cursor.execute(query).fetchall()
-        except (psycopg.DataError, psycopg.errors.RaiseException, psycopg.ProgrammingError) as error:
-            said = str(error).splitlines()[0][:300]
-            raise SeriesRequestError(f"the catalogue cannot search so: {said}") from error
-        bases = {tag: _base_assets(cursor, collection, tag) for tag in {row["base"] for row in rows}}
-    for row in rows:
-        base = bases[row["base"]]
-        stored = row["assets"] or {}
-        row["assets"] = {name: _merged(stored[name], base.get(name)) for name in stored if stored[name] != _ABSENT}
-    return rows
-
-
-def _base_assets(cursor: psycopg.Cursor[Any], collection: str, tag: str | None) -> dict[str, Any]:
-    row = cursor.execute("SELECT pgstac.collection_base_item(%s, %s::int) AS base", (collection, tag)).fetchone()
-    return ((row or {}).get("base") or {}).get("assets") or {}
-
-
-def _merged(stored: Any, base: Any) -> Any:
-    """What pgSTAC stores, filled up from the collection's item_assets (its `merge_jsonb`)."""
-    if stored is None:
-        return base
-    if isinstance(stored, dict) and isinstance(base, dict):
-        whole = {key: _merged(stored.get(key), base.get(key)) for key in {**base, **stored}}
-        return {key: value for key, value in whole.items() if value is not None and value != _ABSENT}
-    if isinstance(stored, list) and isinstance(base, list) and len(stored) == len(base):
-        return [_merged(*pair) for pair in zip(stored, base, strict=True)]
-    return stored
-
-
-def _observation(row: Mapping[str, Any], bucket: str) -> Observation:
-    properties, item_id = row["properties"], row["id"]
-    take = _first(_TAKE, properties.get("s2:datatake_id")) or _take_of_name(item_id)
-    mask = row["assets"].get(MASK, {})
-    return Observation(
-        item_id=item_id,
-        acquired=row["datetime"],
-        platform=str(properties.get("platform", "")),
-        take=take or row["datetime"].strftime("%Y%m%dT%H%M"),
-        strip=_first(_STRIP, properties.get("s2:datastrip_id")),
-        tile=_tile(properties, item_id),
-        baseline=_baseline(properties),
-        footprint=shapely.from_wkb(bytes(row["footprint"])),
-        images=_images(row["assets"], properties, bucket),
-        mask_fields=frozenset(entry["name"] for entry in mask.get("classification:bitfields") or []),
-    )
-
-
-def _first(pattern: re.Pattern[str], text: str | None) -> str:
-    match = pattern.search(text or "")
-    return match[1] if match else ""
-
-
-def _take_of_name(item_id: str) -> str:
+@contextmanager
+def _searching() -> Iterator[None]:
     try:
-        return ProductName.parse(item_id).datatake_start.strftime("%Y%m%dT%H%M%S")
-    except NameFormatError:
-        return ""
+        yield
+    except (psycopg.DataError, psycopg.errors.RaiseException, psycopg.ProgrammingError) as error:
+        said = str(error).splitlines()[0][:300]
+        raise SeriesRequestError(f"the catalogue cannot search so: {said}") from error
 
 
-def _tile(properties: Mapping[str, Any], item_id: str) -> str:
-    try:
-        return str(Tile.parse(properties.get("grid:code") or ""))
-    except NameFormatError as error:
-        raise SeriesError(f"item {item_id}: grid:code {properties.get('grid:code')!r} is no MGRS tile") from error
+class _Images:
+    """Makes the images of rows from the two cells that each asset of `names` has, where the item has it."""
 
+    def __init__(self, names: Sequence[str], bucket: str) -> None:
+        self.names = names
+        self._prefix = f"s3://{bucket}/"
 
-def _baseline(properties: Mapping[str, Any]) -> Baseline:
-    try:
-        return Baseline.parse(str(properties.get("s2:processing_baseline") or properties.get("processing:version")))
-    except NameFormatError:
-        return Baseline((-1, -1))
-
-
-def _images(assets: Mapping[str, Any], properties: Mapping[str, Any], bucket: str) -> dict[str, Image]:
-    found = {name: _image(asset, properties, bucket) for name, asset in assets.items()}
-    return {name: image for name, image in found.items() if image is not None}
-
-
-def _image(asset: Mapping[str, Any], properties: Mapping[str, Any], bucket: str) -> Image | None:
-    """None for an asset that does not say where its pixels lie."""
-    code = asset.get("proj:code", properties.get("proj:code"))
-    shape, transform = asset.get("proj:shape"), asset.get("proj:transform")
-    address = ((asset.get("alternate") or {}).get("s3") or {}).get("href")
-    if not (code and shape and transform and address):
-        return None
-    size, _, left, _, _, top, *_ = transform
-    band = (asset.get("bands") or [{}])[0]
-    return Image(
-        key=address.removeprefix(f"s3://{bucket}/"),
-        path=f"/vsis3/{address.removeprefix('s3://')}",
-        grid=Grid(epsg=int(code.rpartition(":")[2]), left=left, top=top, size=size, height=shape[0], width=shape[1]),
-        scale=asset.get("raster:scale", band.get("raster:scale", 1.0)),
-        offset=asset.get("raster:offset", band.get("raster:offset", 0.0)),
-        nodata=asset.get("nodata", band.get("nodata")),
-    )
-
-
-def _with_companions(
-    connection: Connection[Any], request: SeriesRequest, observations: Sequence[Observation], bucket: str
-) -> Iterable[Observation]:
-    """Each observation with the images that other items of its scene hold."""
-    if not observations:
-        return []
-    if request.collection == INDICES_COLLECTION:
-        bands = needed_bands(request)
-        others = _by_id(connection, L2A_COLLECTION, observations, bands, bucket) if bands else {}
-        return [_joined(found, others.get(found.item_id)) for found in observations]
-    if request.collection == L2A_COLLECTION:
-        others = _by_id(connection, INDICES_COLLECTION, observations, [MASK], bucket)
-        return [_joined(found, others.get(found.item_id)) for found in observations]
-    if request.collection == L1C_COLLECTION:
-        scenes = _by_scene(connection, observations, bucket)
-        return [_joined(found, scenes.get(found.group) or scenes.get((*found.group[:3], ""))) for found in observations]
-    return observations
-
-
-def _joined(own: Observation, other: Observation | None) -> Observation:
-    if other is None:
-        return own
-    return Observation(
-        **{
-            **own.__dict__,
-            "images": {**other.images, **own.images},
-            "mask_fields": own.mask_fields | other.mask_fields,
+    def of(self, folder: str | None, cells: Sequence[str | None]) -> dict[str, Image]:
+        """By asset; `folder` is the item's."""
+        found = zip(self.names, cells[::2], cells[1::2], strict=True)
+        return {
+            name: self._image(file if file.startswith("s3://") else f"{folder}{file}", facts)
+            for name, file, facts in found
+            if file is not None and facts is not None
         }
-    )
+
+    def _image(self, address: str, facts: str) -> Image:
+        grid, scale, offset, nodata = _facts(facts)
+        return Image(
+            key=address.removeprefix(self._prefix), path=f"/vsis3/{address[5:]}",
+            grid=grid, scale=scale, offset=offset, nodata=nodata,
+        )  # fmt: skip
 
 
-def _by_id(
-    connection: Connection[Any], collection: str, wanted: Sequence[Observation], names: Sequence[str], bucket: str
-) -> dict[str, Observation]:
-    search = {"collections": [collection], "ids": [found.item_id for found in wanted]}
-    found = (_observation(row, bucket) for row in _query(connection, collection, search, names))
-    return {other.item_id: other for other in found}
+@lru_cache(maxsize=4096)
+def _facts(text: str) -> tuple[Grid, float, float, float | None]:
+    """Images of one kind and tile say the same: it is read once, and they share one grid."""
+    epsg, left, top, size, height, width, scale, offset, nodata = json.loads(text)
+    return Grid(epsg=epsg, left=left, top=top, size=size, height=height, width=width), scale, offset, nodata
 
 
-def _by_scene(
-    connection: Connection[Any], wanted: Sequence[Observation], bucket: str
-) -> dict[tuple[str, str, str, str], Observation]:
-    """Masks for L1C items: an L2A of the same scene has another name, but platform, datatake start and tile are its."""
-    place = shapely.box(*shapely.total_bounds([found.footprint for found in wanted]))
-    interval = Interval(start=wanted[0].acquired, end=wanted[-1].acquired)
-    search = {
-        "collections": [INDICES_COLLECTION],
-        "intersects": shapely.geometry.mapping(place),
-        "datetime": _rfc3339(interval),
-    }
-    rows = _query(connection, INDICES_COLLECTION, search, [MASK])
-    scenes = newest_processing(_observation(row, bucket) for row in rows)
-    return {scene.group: scene for scene in scenes} | {(*scene.group[:3], ""): scene for scene in scenes}
+@lru_cache(maxsize=1024)
+def _baseline(major: int, minor: int) -> Baseline:
+    return Baseline((major, minor))
+
+
+@lru_cache(maxsize=1024)
+def _names(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+@dataclass(frozen=True)
+class _Maker:
+    """Makes observations of rows."""
+
+    collection: str
+    indices: Sequence[Index]
+    own: _Images
+    others: _Images
+
+    def observation(self, row: Sequence[Any], footprint: BaseGeometry) -> Observation:
+        item_id, acquired, platform, take, strip, tile, major, minor, lossy, _, fields, folder, other, *cells = row
+        here = 2 * len(self.own.names)
+        images = self.own.of(folder, cells[:here])
+        if other is not None:
+            images = self._lacked(self.others.of(other, cells[here:]), images) | images
+        return Observation(
+            item_id=item_id, acquired=acquired, platform=platform, take=take, strip=strip, tile=tile,
+            baseline=_baseline(major, minor), footprint=footprint, images=images, mask_fields=_names(fields),
+            lossy=lossy,
+        )  # fmt: skip
+
+    def _lacked(self, others: dict[str, Image], own: Mapping[str, Image]) -> dict[str, Image]:
+        """Of an index product's bands only those of indices that it does not store."""
+        if self.collection != INDICES_COLLECTION:
+            return others
+        bands = {band for index in self.indices if index.name not in own for band in index.bands}
+        return {name: image for name, image in others.items() if name in bands}

@@ -114,7 +114,7 @@ def _cloud_probability(read: Sequence[Statistics]) -> float | None:
 def _spans(series: Series) -> list[Period]:
     """The steps, in the order asked, from the start of the datetime to its end, or as far as there are acquisitions."""
     interval, step = series.request.interval, series.request.step
-    times = [row.acquired for row in series.rows]
+    times = series.span or [row.acquired for row in series.rows]
     first, last = interval.start or min(times, default=None), interval.end or max(times, default=None)
     if step is None or first is None or last is None:
         return []

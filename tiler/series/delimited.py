@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tiler.series.rows import Series
-from tiler.series.tables import DIGITS, to_table
+from tiler.series.tables import DIGITS, Table, to_table
 
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 _MARK = "\ufeff"
@@ -23,14 +23,21 @@ def to_csv(series: Series, links: Sequence[Mapping[str, str]] = ()) -> bytes:
     del links
     table = to_table(series)
     excel = series.request.profile == "excel"
+    return csv_text(table, excel=excel).encode()
+
+
+def csv_text(table: Table, *, excel: bool = False, head: bool = True) -> str:
+    """The table as text; without its `head` where it goes on with another."""
     times = {place for place, name in enumerate(table.columns) if excel and name in _TIMES}
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\r\n", delimiter=";" if excel else ",")
-    writer.writerow([_cell(column) for column in table.columns])
+    if head:
+        text.write(_MARK if excel else "")
+        writer.writerow([_cell(column) for column in table.columns])
     for row in table.rows:
         cells = [_day_and_time(cell) if place in times else cell for place, cell in enumerate(row)]
         writer.writerow([_with_comma(cell) if excel else _cell(cell) for cell in cells])
-    return ((_MARK if excel else "") + text.getvalue()).encode()
+    return text.getvalue()
 
 
 def _day_and_time(cell: Any) -> Any:

@@ -7,8 +7,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from itertools import batched
-from threading import BoundedSemaphore
+from threading import BoundedSemaphore, Event
 from types import TracebackType
 from typing import Self
 
@@ -17,11 +16,13 @@ from obstore.store import S3Store
 from psycopg_pool import ConnectionPool
 
 from stac.bands import BANDS
+from tiler.series import packs
 from tiler.series.acquisitions import Nearest, Observation, find, nearest
 from tiler.series.errors import SeriesTooLargeError
 from tiler.series.features import Feature, all_of
+from tiler.series.patience import Guarded, Patience
 from tiler.series.request import SeriesRequest
-from tiler.series.rows import Row, Series
+from tiler.series.rows import Row, Series, Told, ordered
 from tiler.series.sampling import Acquisition, Sampler, acquisitions_of
 from tiler.series.units import Blocks, Cost, Unit, fetch, locate, total, units
 from tiler.series.version import VERSION
@@ -30,6 +31,8 @@ _WIDEST = 3.0
 """Degrees: what is wider or higher than three tiles is refused without asking the catalogue."""
 _PIXELS_AT_ONCE = 16_000_000
 _LOCATED_AT_ONCE = 2000
+_PIXELS_IN_HAND = 10_000
+_NUMBERS_AT_ONCE = 32_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +69,7 @@ class Engine:
     """Answers series requests.
 
     `requests` is the most byte ranges in flight, over all requests; `threads` sum up what arrives, and are the most
-    images that GDAL reads at once.
+    images that GDAL reads at once, for `gdal_seconds` of one request at most.
     """
 
     pool: ConnectionPool
@@ -74,6 +77,7 @@ class Engine:
     store: S3Store
     threads: int = 16
     requests: int = 64
+    gdal_seconds: float = 60
     limits: Limits = field(default_factory=Limits)
 
     def __enter__(self) -> Self:
@@ -108,41 +112,57 @@ class Engine:
             nearest=near,
         )
 
-    def stream(self, plan: Plan) -> Iterator[Row]:
-        """Rows as they are read, the newest acquisition first, those with few valid pixels included."""
+    def stream(self, plan: Plan, told: Told, gone: Event | None = None) -> Iterator[Row]:
+        """Rows as they are read, the newest acquisition first, those with few valid pixels included; see `run`."""
         newest = sorted(plan.acquisitions, key=lambda one: max(found.acquired for found in one.bare), reverse=True)
-        for found in self._rows(replace(plan, acquisitions=newest), set()):
+        for found in self._rows(replace(plan, acquisitions=newest), told, gone):
             yield from found
 
-    def run(self, plan: Plan) -> Series:
-        """Read everything of `plan` and sum it up; what cannot be read becomes a row that says so."""
-        unindexed: set[str] = set()
-        rows = [row for found in self._rows(plan, unindexed) for row in found]
+    def run(self, plan: Plan, gone: Event | None = None) -> Series:
+        """Read everything of `plan` and sum it up; what cannot be read becomes a row that says so.
+
+        Raises `StoreAwayError` when nothing can be read since the store is away, and `GoneError` soon after `gone` is
+        set.
+        """
+        told = Told()
+        rows = [row for found in self._rows(plan, told, gone) for row in found]
         kept = [row for row in rows if row.is_enough(plan.request.min_valid)]
         return Series(
             request=plan.request,
-            rows=_ordered(kept, plan),
+            rows=ordered(kept, plan.features, plan.request),
             attributes={feature.id: feature.attributes for feature in plan.features},
             acquisitions=len(plan.acquisitions),
             dropped=len(rows) - len(kept),
             nearest=plan.nearest,
-            unindexed=len(unindexed),
+            unindexed=len(told.unindexed),
+            lossy=sum(found.lossy for found in plan.observations),
+            packed=told.packed,
+            broken=len(told.broken),
         )
 
     def explain(self, plan: Plan) -> Cost:
         """What reading `plan` would cost; only the block index is asked."""
-        return total(unit for batch in self._located(Sampler(request=plan.request), plan) for unit in batch)
+        cost = Cost()
+        for batch in self._batches(Sampler(request=plan.request), plan):
+            with self.pool.connection() as connection:
+                readings = packs.plan(connection, batch)
+                locate(connection, batch)
+            cost = packs.with_packs(total(batch, cost), readings)
+        return cost
 
-    def _rows(self, plan: Plan, unindexed: set[str]) -> Iterator[list[Row]]:
+    def _rows(self, plan: Plan, told: Told, gone: Event | None) -> Iterator[list[Row]]:
         """Rows unit by unit; of large ones, only so many at once that memory stays bounded."""
         sampler = Sampler(request=plan.request)
-        for batch in self._located(sampler, plan):
+        patience = Patience(gone=gone or Event(), gdal_seconds=self.gdal_seconds)
+        for batch in self._located(sampler, plan, told):
             largest = max(unit.pixels for unit in batch)
             ahead = max(1, min(2 * self.requests, _PIXELS_AT_ONCE // max(1, largest)))
             pending: deque[Future[list[Row]]] = deque()
             try:
                 for unit in batch:
-                    pending.append(self._begin(sampler, unit, unindexed, many=ahead > self.requests <= len(batch)))
+                    patience.check()
+                    many = ahead > self.requests <= len(batch)
+                    pending.append(self._begin(sampler, unit, told, patience, many=many))
                     if len(pending) == ahead:
                         yield pending.popleft().result()
                 while pending:
@@ -150,18 +170,49 @@ class Engine:
             finally:
                 for future in pending:
                     future.cancel()
+        patience.conclude(self.store)
 
-    def _located(self, sampler: Sampler, plan: Plan) -> Iterator[Sequence[Unit]]:
-        """The units of `plan`, with the places of their blocks, some at a time."""
-        for batch in batched(units(sampler, plan.acquisitions), _LOCATED_AT_ONCE):
+    def _located(self, sampler: Sampler, plan: Plan, told: Told) -> Iterator[Sequence[Unit]]:
+        """The units of `plan`, with what packs hold for them and the places of the other blocks, some at a time."""
+        for batch in self._batches(sampler, plan):
+            with self.pool.connection() as connection:
+                readings = packs.plan(connection, batch)
+            told.broken |= packs.read(self.store, readings, self._fetchers)
+            told.packed += sum(not want.left for unit in batch for want in unit.wants.values())
             with self.pool.connection() as connection:
                 locate(connection, batch)
+            told.lacking += sum(
+                bool(want.left) and key not in unit.located for unit in batch for key, want in unit.wants.items()
+            )
             yield batch
 
-    def _begin(self, sampler: Sampler, unit: Unit, unindexed: set[str], *, many: bool) -> Future[list[Row]]:
-        """Among many units each reads its own images, one after the other; of few, all images are read at once."""
-        fetched = {} if many else fetch(self.store, unit, self._fetchers)
-        source = Blocks(store=self.store, unit=unit, fetched=fetched, unindexed=unindexed, gdal=self._gdal)
+    def _batches(self, sampler: Sampler, plan: Plan) -> Iterator[Sequence[Unit]]:
+        """Units, so many that what packs hold for all of them can be kept in memory."""
+        batch: list[Unit] = []
+        numbers = 0
+        for unit in units(sampler, plan.acquisitions):
+            more = unit.pixels * len(unit.wants)
+            if batch and (len(batch) == _LOCATED_AT_ONCE or numbers + more > _NUMBERS_AT_ONCE):
+                yield batch
+                batch, numbers = [], 0
+            batch.append(unit)
+            numbers += more
+        if batch:
+            yield batch
+
+    def _begin(self, sampler: Sampler, unit: Unit, told: Told, patience: Patience, *, many: bool) -> Future[list[Row]]:
+        """Among many units each reads its own images, one after the other; of few, all images are read at once.
+
+        A small one that packs have delivered has nothing to wait for: handing it to a thread would cost more.
+        """
+        fetched = {} if many else fetch(self.store, unit, Guarded(self._fetchers, patience))
+        source = Blocks(
+            store=self.store, unit=unit, fetched=fetched, unindexed=told.unindexed, gdal=self._gdal, patience=patience
+        )
+        if unit.is_delivered and unit.pixels <= _PIXELS_IN_HAND:
+            done: Future[list[Row]] = Future()
+            done.set_result(_sample(sampler, unit, source))
+            return done
         return (self._fetchers if many else self._executor).submit(_sample, sampler, unit, source)
 
     def _check_cost(self, acquisitions: Sequence[Acquisition], sizes: Sequence[int], images: int) -> None:
@@ -218,13 +269,3 @@ def _refuse_huge(feature: Feature) -> None:
 def _images_per_item(request: SeriesRequest) -> int:
     bands = {band for index in request.indices for band in index.bands}
     return 1 + max(len(request.names), len(bands & set(BANDS)))
-
-
-def _ordered(rows: Sequence[Row], plan: Plan) -> list[Row]:
-    """By feature as given, then time as asked, then index as asked."""
-    place = {feature.id: position for position, feature in enumerate(plan.features)}
-    name = {asked: position for position, asked in enumerate(plan.request.names)}
-    sign = -1 if plan.request.order == "newest" else 1
-    return sorted(
-        rows, key=lambda row: (place[row.feature_id], sign * row.acquired.timestamp(), row.tile, name[row.index])
-    )

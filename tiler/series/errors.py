@@ -15,3 +15,15 @@ class SeriesTooLargeError(SeriesError):
 
 class UnreadableError(SeriesError):
     """An object that could not be read; the message names its key."""
+
+
+class SilentStoreError(UnreadableError):
+    """An object that could not be read because the store did not answer, or refused."""
+
+
+class StoreAwayError(SeriesError):
+    """The object store does not answer, or refuses everything: no row can be made."""
+
+
+class GoneError(SeriesError):
+    """Nobody waits for the answer any more."""

@@ -1,7 +1,7 @@
 """A series as GeoJSON: one feature per row, which is what QGIS's temporal controller and sf animate. Pure."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import shapely
@@ -9,7 +9,7 @@ import shapely
 from tiler.series.errors import SeriesTooLargeError
 from tiler.series.rows import Series
 from tiler.series.summary import about, summary
-from tiler.series.tables import to_table
+from tiler.series.tables import Table, to_table
 
 _MOST_VERTICES = 5_000_000
 _SITE_COLUMNS = ("feature_id", "fid")
@@ -22,7 +22,7 @@ def to_geojson(series: Series, links: Sequence[Mapping[str, str]] = ()) -> bytes
     """
     table = to_table(series)
     sites = {feature.id: feature.geometry for feature in series.features}
-    place = next(i for i, name in enumerate(table.columns) if name in _SITE_COLUMNS)
+    place = site_column(table.columns)
     _refuse_repetition(series, [sites[row[place]] for row in table.rows])
     shown = {site: shapely.geometry.mapping(geometry) for site, geometry in sites.items()}
     document = {
@@ -33,6 +33,20 @@ def to_geojson(series: Series, links: Sequence[Mapping[str, str]] = ()) -> bytes
         "links": list(links),
     }
     return json.dumps(document, allow_nan=False, ensure_ascii=False, separators=(",", ":"), default=str).encode()
+
+
+def site_column(columns: Sequence[str]) -> int:
+    """Where a row says which feature it is of."""
+    return next(i for i, name in enumerate(columns) if name in _SITE_COLUMNS)
+
+
+def features_of(series: Series, table: Table) -> Iterator[str]:
+    """The rows of a part of a larger series, each as a GeoJSON feature."""
+    place = site_column(table.columns)
+    shown = {feature.id: shapely.geometry.mapping(feature.geometry) for feature in series.features}
+    for row in table.rows:
+        one = _feature(table.columns, row, shown[row[place]])
+        yield json.dumps(one, allow_nan=False, ensure_ascii=False, separators=(",", ":"), default=str)
 
 
 def _feature(columns: Sequence[str], row: Sequence[Any], geometry: Mapping[str, Any]) -> dict[str, Any]:

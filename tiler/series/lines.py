@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from tiler.series.errors import StoreAwayError
 from tiler.series.request import SeriesRequest
-from tiler.series.rows import STATUSES, Row, Series
+from tiler.series.rows import STATUSES, Row, Series, Told
 from tiler.series.summary import about, summary
 from tiler.series.tables import columns_of, to_table
 
@@ -25,15 +26,18 @@ def can_stream(request: SeriesRequest) -> bool:
     return request.step is None and request.smooth == "none" and request.profile != "wide"
 
 
-def stream(frame: Series, rows: Iterable[Row]) -> Iterator[bytes]:
-    """Lines as `rows` come, then the summary; `frame` is the series without them.
+def stream(frame: Series, rows: Iterable[Row], noted: Told) -> Iterator[bytes]:
+    """Lines as `rows` come, then the summary; `frame` is the series without them, `noted` what came to light meanwhile.
 
-    Rows with too few valid pixels are counted and left out.
+    Rows with too few valid pixels are counted and left out. Where reading has to stop, the last line is an `error`.
     """
     columns = columns_of(frame.request, frame.attributes)
     counted: Counter[str] = Counter()
     dropped = 0
-    for row in rows:
+    for row in _until_away(rows):
+        if isinstance(row, StoreAwayError):
+            yield _line({"type": "error", "detail": str(row)})
+            return
         if row.is_enough(frame.request.min_valid):
             counted[row.status] += 1
             yield _line({name: make(row) for name, make in columns.items()})
@@ -41,13 +45,20 @@ def stream(frame: Series, rows: Iterable[Row]) -> Iterator[bytes]:
             dropped += 1
     total = sum(counted.values())
     told = {
-        **summary(replace(frame, dropped=dropped)),
+        **summary(replace(frame, dropped=dropped, unindexed=len(noted.unindexed))),
         "rows": total,
         **{str(name): counted[name] for name in STATUSES},
     }
     if total:
         told.pop("message", None)
     yield _line({"type": "summary", **about(frame), **told})
+
+
+def _until_away(rows: Iterable[Row]) -> Iterator[Row | StoreAwayError]:
+    try:
+        yield from rows
+    except StoreAwayError as error:
+        yield error
 
 
 def _line(one: Mapping[str, Any]) -> bytes:

@@ -1,5 +1,6 @@
 """The object store as the series engine reads it: by obstore, whose reads are bounded in time."""
 
+import os
 from datetime import timedelta
 
 from obstore.store import S3Store
@@ -26,3 +27,9 @@ def connect(settings: Settings, *, seconds: float) -> S3Store:
         },
         retry_config={"max_retries": _RETRIES, "retry_timeout": timedelta(seconds=seconds)},
     )
+
+
+def use_store(settings: Settings) -> None:
+    """Point GDAL, in the whole process, at the object store: threads that read inherit only its environment."""
+    os.environ.update({name: str(value) for name, value in settings.gdal_environment().items()})
+    os.environ["AWS_NO_SIGN_REQUEST"] = "NO" if settings.aws_access_key_id else "YES"

@@ -1,6 +1,6 @@
 """Pixels of one observation within one window: stored numbers to values on the fine grid, and the mask beside them."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -16,7 +16,7 @@ from stac.masks import Profile, cloud_probability
 from stac.resample import double
 from tiler.series.acquisitions import MASK, Observation
 from tiler.series.coverage import Coverage
-from tiler.series.errors import UnreadableError
+from tiler.series.errors import SilentStoreError, UnreadableError
 from tiler.series.grid import Grid, Image, Window
 from tiler.series.statistics import Pixels
 
@@ -61,9 +61,9 @@ def read_window(image: Image, window: Window) -> NDArray[Any]:
                 raise UnreadableError(f"{image.key} is not of the size that the catalogue says: reconcile the archive")
             stored: NDArray[Any] = source.read(1, window=area)
     except RasterioError as error:
-        missing = any(sign in str(error) for sign in ("does not exist", "No such file", "404"))
-        what = "is not in the object store" if missing else "could not be read from the object store"
-        raise UnreadableError(f"{image.key} {what}") from error
+        if any(sign in str(error) for sign in ("does not exist", "No such file", "404")):
+            raise UnreadableError(f"{image.key} is not in the object store") from error
+        raise SilentStoreError(f"{image.key} could not be read from the object store") from error
     return stored
 
 
@@ -81,13 +81,13 @@ class SceneReader:
     source: Source
     _stored: dict[tuple[str, bool], NDArray[Any]] = field(default_factory=dict)
 
-    def pixels(self, name: str, *, computed: bool) -> Pixels:
-        """Pixels of an index (`computed` from bands, or as stored) or of an asset.
+    def pixels(self, name: str) -> Pixels:
+        """Pixels of an asset, or of an index: as stored, or else computed from bands.
 
         Raises `UnreadableError`, or `MissingImageError` with the status of the row that says so.
         """
         self._require_mask()
-        values = self._index(INDICES[name]) if computed else self._values(name)
+        values = self._index(INDICES[name]) if is_computed(self.observation, name) else self._values(name)
         masked, probability = self._mask()
         return Pixels(
             values=values,
@@ -198,15 +198,21 @@ def fine_window(image: Image, grid: Grid, window: Window, smooth: bool, source: 
     return fine[top : top + window.shape[0], left : left + window.shape[1]]
 
 
+def is_computed(observation: Observation, name: str) -> bool:
+    """Whether `name` is an index that the observation does not store: an imported archive may store any."""
+    return name in INDICES and name not in observation.images
+
+
 def needed(
-    observation: Observation, grid: Grid, window: Window, names: Mapping[str, bool]
+    observation: Observation, grid: Grid, window: Window, names: Iterable[str]
 ) -> Iterator[tuple[Image, Window]]:
     """The images, and the windows of their own grids, that a reader of the same will read for `names`.
 
-    `names` are indices and assets, with whether they are computed from bands. What cannot be read is left out.
+    `names` are indices and assets. What cannot be read is left out.
     """
     wanted = {(MASK, False)}
-    for name, computed in names.items():
+    for name in names:
+        computed = is_computed(observation, name)
         wanted |= {(band, True) for band in INDICES[name].bands} if computed else {(name, False)}
     for name, smooth in sorted(wanted):
         image = observation.images.get(name)

@@ -1,7 +1,7 @@
 """The rows of a series: one per feature, acquisition and index."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
@@ -59,11 +59,28 @@ class Row:
         return self.statistics is None or self.statistics.valid_fraction >= min_valid
 
 
+@dataclass(kw_only=True)
+class Told:
+    """What is told of how an answer was read: noted while it is.
+
+    Keys of images that GDAL had to read; how many the block index lacks of those that were looked up; images from
+    packs, keys of broken packs.
+    """
+
+    unindexed: set[str] = field(default_factory=set)
+    lacking: int = 0
+    packed: int = 0
+    broken: set[str] = field(default_factory=set)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Series:
     """A whole answer; `attributes` are the features' own, by feature id; `report` says what became of an upload.
 
-    `unindexed` counts the objects that the block index did not hold, read by GDAL at many times the cost.
+    `unindexed` counts the objects that the block index did not hold, read by GDAL at many times the cost; `packed` the
+    images that packs answered for, `broken` the objects of packs that could not be read and had to be done without;
+    `lossy` the observations of an archive that had lost something before it was imported. `span` is the first and the
+    last acquisition of a larger whole of which this is a part.
     """
 
     request: SeriesRequest
@@ -73,9 +90,13 @@ class Series:
     dropped: int = 0
     nearest: Nearest | None = None
     unindexed: int = 0
+    lossy: int = 0
+    packed: int = 0
+    broken: int = 0
     features: Sequence[Feature] = ()
     report: Mapping[str, Any] | None = None
     smoothing: Sequence[Mapping[str, Any]] = ()
+    span: tuple[datetime, datetime] | None = None
 
     @property
     def statuses(self) -> dict[str, int]:
@@ -87,3 +108,13 @@ class Series:
     def is_complete(self) -> bool:
         """Whether everything could be read: only then may the answer be cached."""
         return not any(row.status in ("unreadable", "partial") for row in self.rows)
+
+
+def ordered(rows: Iterable[Row], features: Sequence[Feature], request: SeriesRequest) -> list[Row]:
+    """By feature as given, then time as asked, then index as asked."""
+    place = {feature.id: position for position, feature in enumerate(features)}
+    name = {asked: position for position, asked in enumerate(request.names)}
+    sign = -1 if request.order == "newest" else 1
+    return sorted(
+        rows, key=lambda row: (place[row.feature_id], sign * row.acquired.timestamp(), row.tile, name[row.index])
+    )

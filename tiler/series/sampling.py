@@ -21,7 +21,7 @@ from tiler.series.errors import UnreadableError
 from tiler.series.features import Feature, project
 from tiler.series.grid import Grid, Image, Window
 from tiler.series.reading import Gdal, MissingImageError, SceneReader, Source, fine_grid, needed
-from tiler.series.request import INDICES_COLLECTION, SeriesRequest
+from tiler.series.request import SeriesRequest
 from tiler.series.rows import Row, Status
 from tiler.series.statistics import Pixels, Statistics, merge, summarise
 
@@ -92,13 +92,12 @@ class Sampler:
 
     def reads(self, acquisition: Acquisition) -> list[list[tuple[Image, Window]]]:
         """What `rows` will read, by scene, as long as nothing fails. Of a point, later scenes may not be needed."""
-        names = {name: self._is_computed(name) for name in self.request.names}
         point = isinstance(acquisition.feature.geometry, Point)
         found = []
         for position, scene in enumerate(acquisition.scenes):
             shared = ((scene,), 0) if point else (acquisition.scenes, position)
             window = self._coverage(acquisition.feature, *shared).window
-            images = [needed(observation, scene.grid, window, names) for observation in scene.observations]
+            images = [needed(observation, scene.grid, window, self.request.names) for observation in scene.observations]
             found.append([read for one in images for read in one])
         return found
 
@@ -151,7 +150,7 @@ class Sampler:
         merged: Pixels | None = None
         for observation in scene.observations:
             try:
-                found = readers.of(observation, scene.grid, coverage).pixels(name, computed=self._is_computed(name))
+                found = readers.of(observation, scene.grid, coverage).pixels(name)
             except MissingImageError as error:
                 failures.append(Failure(observation=observation, status=error.status, reason=str(error)))
             except UnreadableError as error:
@@ -159,10 +158,6 @@ class Sampler:
             else:
                 merged = found if merged is None else _filled(merged, found)
         return merged
-
-    def _is_computed(self, name: str) -> bool:
-        index = next((index for index in self.request.indices if index.name == name), None)
-        return index is not None and not (index.stored and self.request.collection == INDICES_COLLECTION)
 
     def _coverage(self, feature: Feature, scenes: Sequence[TileScene], position: int) -> Coverage:
         """What the scene at `position` takes: the first also takes the blame for ground that no tile holds."""

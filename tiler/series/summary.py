@@ -17,13 +17,19 @@ def about(series: Series) -> dict[str, Any]:
 
 
 def summary(series: Series) -> dict[str, Any]:
-    """How many acquisitions and rows there are, how many of each status, how many were dropped, and why none."""
+    """How many acquisitions and rows there are, how many of each status, how many were dropped, and why none.
+
+    `unindexed` counts images that had to be read the slow way, `lossy` the observations of an archive that had lost
+    something before it was imported.
+    """
     told: dict[str, Any] = {
         "acquisitions": series.acquisitions,
         "rows": len(series.rows),
         "dropped": series.dropped,
         **series.statuses,
     }
+    # Of these only what is there is worth a word.
+    told |= {name: count for name in ("unindexed", "lossy") if (count := getattr(series, name))}
     if not series.rows or not series.acquisitions:
         told["message"] = _why_empty(series)
     if series.nearest is not None:

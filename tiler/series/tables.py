@@ -163,10 +163,15 @@ def _endings(request: SeriesRequest) -> tuple[str, ...]:
     return ("",) if request.smooth == "none" else ("", SMOOTHED)
 
 
+def attribute_names(attributes: Attributes) -> list[str]:
+    """The names of all features' own attributes, in the order in which their columns stand, the last of a table."""
+    return list(dict.fromkeys(name for own in attributes.values() for name in own))
+
+
 def _attribute_columns(attributes: Attributes, taken: Mapping[str, Any]) -> dict[str, Column]:
     """The features' own attributes; one that bears the name of a column of ours gets `feature_` before it."""
     columns: dict[str, Column] = {}
-    for name in dict.fromkeys(name for own in attributes.values() for name in own):
+    for name in attribute_names(attributes):
         column = name
         while column in taken or column in columns:
             column = _PREFIX + column

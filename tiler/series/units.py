@@ -13,10 +13,12 @@ from shapely.geometry import Point
 
 from stac import blocks as index
 from stac.blocks import Run
+from stac.decode import spans_of
 from tiler.series import blocks
 from tiler.series.blocks import Located, StaleIndexError
 from tiler.series.errors import SeriesError, UnreadableError
 from tiler.series.grid import Image, Window
+from tiler.series.patience import Patience
 from tiler.series.reading import read_window
 from tiler.series.sampling import Acquisition, Sampler
 
@@ -29,11 +31,21 @@ type Windows = Mapping[Window, NDArray[Any]]
 
 @dataclass(kw_only=True)
 class Want:
-    """The windows wanted of one image; `later`, if they may turn out not to be needed."""
+    """The windows wanted of one image; `later`, if they may turn out not to be needed.
+
+    Those `promised` are read from packs, and `delivered` before the unit is worked on; the others are `left`.
+    """
 
     image: Image
     windows: dict[Window, None] = field(default_factory=dict)
     later: bool = True
+    promised: set[Window] = field(default_factory=set)
+    delivered: dict[Window, NDArray[Any]] = field(default_factory=dict)
+
+    @property
+    def left(self) -> list[Window]:
+        """Windows to be read from the image itself."""
+        return [window for window in self.windows if window not in self.promised]
 
 
 @dataclass(kw_only=True)
@@ -43,6 +55,11 @@ class Unit:
     acquisitions: Sequence[Acquisition]
     wants: dict[str, Want] = field(default_factory=dict)
     located: dict[str, Located] = field(default_factory=dict)
+
+    @property
+    def is_delivered(self) -> bool:
+        """Whether packs have delivered all that it reads."""
+        return not any(want.left for want in self.wants.values())
 
     @property
     def pixels(self) -> int:
@@ -62,13 +79,20 @@ class Blocks:
     fetched: dict[str, Future[Windows]]
     unindexed: set[str]
     gdal: BoundedSemaphore
+    patience: Patience = field(default_factory=Patience)
     _read: dict[str, Windows | SeriesError] = field(default_factory=dict)
 
     def read(self, image: Image, window: Window) -> NDArray[Any]:
-        """Stored numbers of `window` on the image's own grid; raises `UnreadableError` naming the object."""
+        """Stored numbers of `window` on the image's own grid; raises `UnreadableError` naming the object.
+
+        Raises `StoreAwayError` or `GoneError` where there is no use in reading on.
+        """
+        self.patience.check()
         located, want = self.unit.located.get(image.key), self.unit.wants.get(image.key)
+        if want is not None and window in want.delivered:
+            return want.delivered[window]
         if located is None or want is None:
-            return self._by_gdal(image, window)
+            return self._by_gdal(image, window, counted=want is None or bool(want.left))
         if not blocks.fits(image, located.image):
             raise UnreadableError(f"{image.key} is not of the size that the catalogue says: reconcile the archive")
         try:
@@ -84,9 +108,11 @@ class Blocks:
         if key not in self._read:
             future = self.fetched.pop(key, None)
             try:
-                self._read[key] = future.result() if future else _windows(self.store, located, list(want.windows))
+                self._read[key] = future.result() if future else _windows(self.store, located, want.left)
+                self.patience.answered()
             except (UnreadableError, StaleIndexError) as error:
                 self._read[key] = error
+                self.patience.failed(self.store, key, error)
         found = self._read[key]
         if isinstance(found, SeriesError):
             raise found
@@ -96,14 +122,25 @@ class Blocks:
         if counted:
             self.unindexed.add(image.key)
         with self.gdal:
-            return read_window(image, window)
+            self.patience.check_gdal(image.key)
+            try:
+                found = read_window(image, window)
+            except UnreadableError as error:
+                self.patience.failed(self.store, image.key, error)
+                raise
+        self.patience.answered()
+        return found
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cost:
-    """What a request comes to: dates of features, objects, blocks and bytes to read, objects without block index."""
+    """What a request comes to: dates of features, objects, blocks and bytes to read, objects without block index.
+
+    `packed` are the images that packs answer for: their objects are those of the packs.
+    """
 
     acquisitions: int = 0
+    packed: int = 0
     objects: int = 0
     blocks: int = 0
     bytes: int = 0
@@ -115,17 +152,22 @@ class Cost:
         return 0.05 + 0.001 * (self.objects + self.blocks) + 0.03 * self.unindexed + self.bytes / 100e6
 
 
-def total(found: Iterable[Unit]) -> Cost:
-    """The cost of all units; an object that several read counts for each. Of unindexed ones no bytes are known."""
-    cost = Cost()
+def total(found: Iterable[Unit], before: Cost | None = None) -> Cost:
+    """The cost of all units, added to that of others; an object that several read counts for each.
+
+    Of unindexed ones no bytes are known.
+    """
+    cost = before or Cost()
     for unit in found:
         known = unit.located.values()
+        left = [key for key, want in unit.wants.items() if want.left]
         cost = Cost(
             acquisitions=cost.acquisitions + len(unit.acquisitions),
-            objects=cost.objects + len(unit.wants),
+            packed=cost.packed + len(unit.wants) - len(left),
+            objects=cost.objects + len(left),
             blocks=cost.blocks + sum(len(located.spans) for located in known),
             bytes=cost.bytes + sum(located.size for located in known),
-            unindexed=cost.unindexed + len(unit.wants) - len(unit.located),
+            unindexed=cost.unindexed + sum(key not in unit.located for key in left),
         )
     return cost
 
@@ -151,14 +193,14 @@ def locate(connection: Connection[Any], found: Sequence[Unit]) -> None:
         if image is None or spans is None:
             continue
         known = unit.located.get(run.key)
-        places = blocks.spans_of(run, spans)
+        places = spans_of(run.first, spans)
         unit.located[run.key] = Located(image=image, spans={**known.spans, **places} if known else places)
 
 
 def fetch(store: S3Store, unit: Unit, executor: Executor) -> dict[str, Future[Windows]]:
     """Begin to read what the unit surely needs, an object each."""
     return {
-        key: executor.submit(_windows, store, unit.located[key], list(want.windows))
+        key: executor.submit(_windows, store, unit.located[key], want.left)
         for key, want in unit.wants.items()
         if not want.later and key in unit.located and blocks.fits(want.image, unit.located[key].image)
     }
@@ -169,7 +211,7 @@ def _windows(store: S3Store, located: Located, windows: Sequence[Window]) -> Win
 
 
 def _runs(want: Want) -> list[Run]:
-    return blocks.runs(want.image, want.windows)
+    return blocks.runs(want.image, want.left)
 
 
 def _chunks(group: Sequence[Acquisition]) -> Iterator[list[Acquisition]]:

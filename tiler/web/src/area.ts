@@ -37,9 +37,14 @@ export function toPolygon(area: Area): Polygon {
   return { type: "Polygon", coordinates: area.map((ring) => [...ring]) };
 }
 
-/** Rings joined by "~", each the differences of its corners: Google's polyline encoding in letters of an address. */
 export function encodeArea(area: Area): string {
-  return area.map((ring) => encodeRing(ring.slice(0, -1))).join("~");
+  return encodeRings(area);
+}
+
+/** Rings joined by "~", each the differences of its corners: Google's polyline encoding in letters of an address. */
+export function encodeRings(rings: readonly (readonly Position[])[]): string {
+  // What closes a ring goes without saying; a single corner is a point.
+  return rings.map((ring) => encodeRing(ring.length > 1 ? ring.slice(0, -1) : ring)).join("~");
 }
 
 function encodeRing(ring: readonly Position[]): string {
@@ -66,8 +71,14 @@ function encodeNumber(value: number): string {
 
 /** What {@link encodeArea} wrote, or null where the text is something else. */
 export function decodeArea(text: string): Area | null {
+  const rings = decodeRings(text);
+  return rings && makeArea(rings);
+}
+
+/** Open rings as {@link encodeRings} wrote them, or null where the text is something else. */
+export function decodeRings(text: string): Position[][] | null {
   const rings = text.split("~").map(decodeRing);
-  return rings.every((ring) => ring !== null) ? makeArea(rings) : null;
+  return rings.every((ring) => ring?.every(isOnEarth)) ? rings.filter((ring) => ring !== null) : null;
 }
 
 function decodeRing(text: string): Position[] | null {

@@ -1,8 +1,12 @@
 /** The curve, drawn with uPlot: dots and a line for clear dates, ticks on the floor for the others. */
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
-import type { Sample } from "./api";
+import type { Usual } from "./climate";
+import { formatNumber } from "./format";
+import { FONTS, t } from "./i18n";
+import type { Line } from "./lines";
 import type { Span } from "./period";
+import type { Sample } from "./series";
 import { colour } from "./theme";
 
 export interface ChartInput {
@@ -14,6 +18,12 @@ export interface ChartInput {
   readonly axis: readonly [number, number];
   /** What the time axis spans, in milliseconds; null for all samples. */
   readonly span: Span | null;
+  /** Further curves. */
+  readonly lines: readonly Line[];
+  /** What is usual; empty for no such band. */
+  readonly usual: readonly Usual[];
+  /** Whether the images are only the ground for another curve. */
+  readonly faint: boolean;
   readonly onSelect: (sample: Sample) => void;
   /** Told the two moments between which the reader dragged. */
   readonly onZoom: (from: number, to: number) => void;
@@ -30,21 +40,17 @@ const FLOOR = 0.12;
 const GAP = 90 * 86_400;
 /** A drag shorter than this, in pixels, is a click. */
 const DRAG = 8;
-const FONT = "12px system-ui, sans-serif";
+const FONT = `12px ${FONTS}`;
 
 /** Draws into `host`, replacing what is there; returns how to take it away again. */
 export function drawChart(host: HTMLElement, input: ChartInput): () => void {
   const { samples } = input;
-  const xs = samples.map((sample) => sample.time / 1000);
-  const ys = samples.map((sample) => sample.value);
-  const low = samples.map(({ value, quartiles }) => (value === null ? null : (quartiles?.[0] ?? null)));
-  const high = samples.map(({ value, quartiles }) => (value === null ? null : (quartiles?.[1] ?? null)));
   const tip = document.createElement("div");
   tip.className = "tip";
-  const plot = new uPlot(options(host, input, tip), [xs, ys, low, high], host);
+  const plot = new uPlot(options(host, input, tip), tableOf(input), host);
   plot.over.append(tip);
   plot.over.addEventListener("click", () => {
-    const sample = samples[plot.cursor.idx ?? -1];
+    const sample = sampleAt(plot, samples);
     if (sample) input.onSelect(sample);
   });
   plot.over.addEventListener("dblclick", input.onReset);
@@ -54,6 +60,43 @@ export function drawChart(host: HTMLElement, input: ChartInput): () => void {
     observer.disconnect();
     plot.destroy();
   };
+}
+
+/** All curves on one time axis: the samples with their quartiles, then the other lines. */
+function tableOf({ samples, lines, usual }: ChartInput): uPlot.AlignedData {
+  const quartile = (at: 0 | 1): (number | null)[] =>
+    samples.map(({ value, quartiles }) => (value === null ? null : (quartiles?.[at] ?? null)));
+  const own: uPlot.AlignedData = [
+    samples.map(({ time }) => time / 1000),
+    samples.map(({ value }) => value),
+    quartile(0),
+    quartile(1),
+  ];
+  const others = lines.map(
+    ({ points }): uPlot.AlignedData => [
+      points.map(([time]) => time / 1000),
+      points.map(([, value]) => value),
+    ],
+  );
+  const times = usual.map(({ time }) => time / 1000);
+  const band = [
+    usual.map(({ low }) => low),
+    usual.map(({ high }) => high),
+    usual.map(({ middle }) => middle),
+  ];
+  if (usual.length > 0) others.push([times, ...band] as uPlot.AlignedData);
+  return others.length === 0 ? own : uPlot.join([own, ...others]);
+}
+
+/** The sample nearest to the pointer. */
+function sampleAt(plot: uPlot, samples: readonly Sample[]): Sample | undefined {
+  const time = plot.data[0][plot.cursor.idx ?? -1];
+  if (time === undefined) return undefined;
+  const away = (sample: Sample): number => Math.abs(sample.time / 1000 - time);
+  return samples.reduce<Sample | undefined>(
+    (best, one) => (best && away(best) <= away(one) ? best : one),
+    undefined,
+  );
 }
 
 function options(host: HTMLElement, input: ChartInput, tip: HTMLElement): uPlot.Options {
@@ -68,6 +111,7 @@ function options(host: HTMLElement, input: ChartInput, tip: HTMLElement): uPlot.
     height: HEIGHT,
     padding: [12, 14, 0, 0],
     legend: { show: false },
+    fmtDate: (template) => uPlot.fmtDate(template, dateNames()),
     tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
     scales: { x: { time: true, range: timeRange(input.span) }, y: { range: valueRange(input.axis) } },
     axes: [
@@ -77,23 +121,30 @@ function options(host: HTMLElement, input: ChartInput, tip: HTMLElement): uPlot.
         size: 44,
         space: 32,
         incrs: [0.05, 0.1, 0.2, 0.5, 1],
-        values: (_plot, splits) => splits.map(formatTick),
+        values: (_plot, splits) => splits.map((value) => formatNumber(value, 1)),
       },
     ],
     series: [
       {},
       {
         stroke: accent,
-        width: 2,
+        width: input.faint ? 0 : 2,
         spanGaps: false,
         gaps: longGaps,
-        ...(input.band ? {} : { fill: (plot: uPlot) => fade(plot, accent) }),
-        points: { show: true, size: 7, width: 1.5, fill: accent, stroke: surface },
+        ...(input.band || input.faint ? {} : { fill: (plot: uPlot) => fade(plot, accent) }),
+        points: input.faint
+          ? { show: true, size: 5, width: 1, fill: surface, stroke: withAlpha(accent, 0.55) }
+          : { show: true, size: 7, width: 1.5, fill: accent, stroke: surface },
       },
       edge,
       edge,
+      ...input.lines.map(seriesOf),
+      ...(input.usual.length > 0 ? usualSeries(ink) : []),
     ],
-    bands: [{ series: [3, 2], fill: withAlpha(accent, 0.24) }],
+    bands: [
+      ...(input.faint ? [] : [{ series: [3, 2] as uPlot.Band.Bounds, fill: withAlpha(accent, 0.24) }]),
+      ...(input.usual.length > 0 ? [usualFill(input.lines.length, ink)] : []),
+    ],
     cursor: {
       y: false,
       drag: { x: true, y: false, setScale: false, dist: DRAG },
@@ -108,13 +159,41 @@ function options(host: HTMLElement, input: ChartInput, tip: HTMLElement): uPlot.
   };
 }
 
-/** Every tick of the date axis by its grain: years, months, days. English order is the style sheet's of uPlot. */
+function seriesOf({ style }: Line): uPlot.Series {
+  const stroke = colour(style.colour);
+  const shared = { stroke, dash: [...style.dash], gaps: longGaps, spanGaps: false };
+  if (!style.dots) return { ...shared, width: 1.6, points: { show: false } };
+  return {
+    ...shared,
+    width: 2.4,
+    points: { show: true, size: 8, fill: stroke, stroke: colour("--surface") },
+  };
+}
+
+/** Low, high and middle of what is usual: only the middle is a line. */
+function usualSeries(ink: string): uPlot.Series[] {
+  const edge: uPlot.Series = { width: 0, spanGaps: false, gaps: longGaps, points: { show: false } };
+  return [edge, edge, { ...edge, width: 1, stroke: withAlpha(ink, 0.7) }];
+}
+
+/** Series count from 1: the images' three, then the lines. */
+function usualFill(lines: number, ink: string): uPlot.Band {
+  const low = 4 + lines;
+  return { series: [low + 1, low], fill: withAlpha(ink, 0.2) };
+}
+
+/** Every tick of the date axis by its grain: years, months, days. */
 const dateLabels: uPlot.Axis.Values = [
   [3600 * 24 * 365, "{YYYY}", null, null, null, null, null, null, 1],
   [3600 * 24 * 28, "{MMM}", "\n{YYYY}", null, null, null, null, null, 1],
   [3600 * 24, "{D} {MMM}", "\n{YYYY}", null, null, null, null, null, 1],
   [3600, "{HH}:{mm}", "\n{D} {MMM}", null, null, null, null, null, 1],
 ];
+
+/** The axis has no weekdays. */
+function dateNames(): uPlot.DateNames {
+  return { MMMM: t.months, MMM: t.months, WWWW: [], WWW: [] };
+}
 
 function timeRange(span: Span | null) {
   return (_plot: uPlot, min: number | null, max: number | null): [number, number] => {
@@ -147,10 +226,6 @@ function valueRange(span: readonly [number, number]) {
     const high = Math.max(span[1], max ?? span[1]);
     return [low - (high - low) * FLOOR, high + (high - low) * 0.03];
   };
-}
-
-function formatTick(value: number): string {
-  return value.toFixed(1).replace("-", "−");
 }
 
 function fade(plot: uPlot, accent: string): CanvasGradient {
@@ -204,8 +279,7 @@ function drawSelected(plot: uPlot, sample: Sample | null, ink: string): void {
 }
 
 function showTip(plot: uPlot, { samples, describe }: ChartInput, tip: HTMLElement): void {
-  const { idx, left = -1 } = plot.cursor;
-  const sample = left < 0 ? undefined : samples[idx ?? -1];
+  const sample = (plot.cursor.left ?? -1) < 0 ? undefined : sampleAt(plot, samples);
   tip.hidden = sample === undefined;
   if (!sample) return;
   tip.textContent = describe(sample);

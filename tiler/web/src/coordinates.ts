@@ -15,24 +15,24 @@ export function makePlace(lon: number, lat: number): Place | null {
   return { lon: Number(wrapped.toFixed(DECIMALS)), lat: Number(lat.toFixed(DECIMALS)) };
 }
 
-const NUMBER = String.raw`(-?\d+(?:[.,]\d+)?)\s*°?\s*([NSEW]?)`;
+const NUMBER = String.raw`(-?\d+(?:[.,]\d+)?)\s*°?\s*([NSEWO]?)`;
 const PAIR = new RegExp(String.raw`^\s*${NUMBER}\s*(?:[,;]\s*|\s+)${NUMBER}\s*$`, "i");
 
 /**
  * Reads "12.45, 107.19" as latitude, longitude; "107.19 E 12.45 N" by its letters. A first number that can only be
- * a longitude is taken as one. Null when the text is neither.
+ * a longitude is taken as one; west may be written O, as in French. Null when the text is neither.
  */
 export function parsePlace(text: string): Place | null {
   const match = PAIR.exec(text);
   if (!match) return null;
   const first = readAngle(match[1], match[2]);
   const second = readAngle(match[3], match[4]);
-  const swapped = /[EW]/i.test(match[2] ?? "") || Math.abs(first) > 90;
+  const swapped = /[EWO]/i.test(match[2] ?? "") || Math.abs(first) > 90;
   const [lat, lon] = swapped ? [second, first] : [first, second];
   return Math.abs(lon) > 180 ? null : makePlace(lon, lat);
 }
 
 function readAngle(digits = "", letter = ""): number {
   const value = Number(digits.replace(",", "."));
-  return /[SW]/i.test(letter) ? -value : value;
+  return /[SWO]/i.test(letter) ? -value : value;
 }

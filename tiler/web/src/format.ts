@@ -1,15 +1,9 @@
 import { t } from "./i18n";
 
-const dateFormat = new Intl.DateTimeFormat(t.locale, {
-  day: "numeric",
-  month: "short",
-  year: "numeric",
-  timeZone: "UTC",
-});
-
-/** "12 Oct 2025", in UTC as the products count their days. */
+/** "12 Oct 2025", in UTC as the products count their days. Browsers know no Khmer months, hence our own. */
 export function formatDate(time: number): string {
-  return dateFormat.format(time);
+  const date = new Date(time);
+  return t.date(date.getUTCDate(), t.months[date.getUTCMonth()] ?? "", date.getUTCFullYear());
 }
 
 /** "03:11 UTC". */
@@ -17,9 +11,15 @@ export function formatTime(time: number): string {
   return `${new Date(time).toISOString().slice(11, 16)} UTC`;
 }
 
-/** An index value with two decimals and a true minus sign. */
+/** A number with so many decimals, in the marks of the language, with a true minus sign. */
+export function formatNumber(value: number, decimals: number, least = decimals): string {
+  const digits = { minimumFractionDigits: least, maximumFractionDigits: decimals };
+  return new Intl.NumberFormat(t.numbers, digits).format(value).replace("-", "−");
+}
+
+/** An index value with two decimals. */
 export function formatValue(value: number): string {
-  return value.toFixed(2).replace("-", "−");
+  return formatNumber(value, 2);
 }
 
 /** "83 %": a share of 0 to 1, never rounded up to all of it. */
@@ -29,13 +29,13 @@ export function formatShare(share: number): string {
 
 /** "4.2", "1,830": an area in hectares, three digits or whole. */
 export function formatHectares(hectares: number): string {
-  const digits = hectares < 100 ? 1 : 0;
-  return new Intl.NumberFormat(t.locale, { maximumFractionDigits: digits }).format(hectares);
+  return formatNumber(hectares, hectares < 100 ? 1 : 0, 0);
 }
 
 /** "12.4500° N, 107.1900° E". */
 export function formatPlace(lon: number, lat: number): string {
-  return `${formatAngle(lat, "N", "S")}, ${formatAngle(lon, "E", "W")}`;
+  const { north, south, east, west } = t.compass;
+  return `${formatAngle(lat, north, south)}, ${formatAngle(lon, east, west)}`;
 }
 
 function formatAngle(degrees: number, positive: string, negative: string): string {

@@ -1,7 +1,9 @@
 import { render } from "preact";
 import "ol/ol.css";
 import "./styles.css";
-import { t } from "./i18n";
+import { followLanguage } from "./i18n";
+import { followJobs } from "./jobs";
+import { followKeys } from "./keys";
 import { followChoices } from "./load";
 import { createMap } from "./map/map";
 import { Panel } from "./panel/panel";
@@ -10,23 +12,24 @@ import { followAddress } from "./state";
 import { followTheme } from "./theme";
 
 /** The map is OpenLayers' own element; the rest is rendered around it. */
-function start(): void {
+async function start(): Promise<void> {
   const app = document.getElementById("app");
   if (!app) throw new Error("index.html has no element with the id app");
   const map = document.createElement("section");
   map.className = "map";
   map.tabIndex = 0;
-  map.setAttribute("aria-label", t.map.label);
   const [shown, panel] = [document.createElement("div"), document.createElement("div")];
   app.append(map, shown, panel);
-  document.documentElement.lang = t.locale.slice(0, 2);
 
+  await followLanguage();
   followTheme();
   followAddress();
   render(<Shown />, shown);
   render(<Panel />, panel);
   createMap(map);
   followChoices();
+  followKeys();
+  void followJobs();
 }
 
-start();
+void start();

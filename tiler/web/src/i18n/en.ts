@@ -1,6 +1,18 @@
-/** Every word the page shows, in English. Other languages provide the same keys with the same parameters. */
+/**
+ * Every word the page shows, in English. Other languages provide the same keys with the same parameters.
+ *
+ * Digits are Latin in all of them, and names of columns in files are never translated.
+ */
 export const en = {
-  locale: "en-GB",
+  /** Of the language, for `lang` and for hyphenation. */
+  lang: "en",
+  /** Whose marks numbers have. */
+  numbers: "en-GB",
+  months: ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"],
+  date: (day: number, month: string, year: number) => `${day} ${month} ${year}`,
+  compass: { north: "N", south: "S", east: "E", west: "W" },
+  language: "Language",
+
   name: "Sen2Extract",
   tagline: "Vegetation and water through time, from Sentinel‑2",
 
@@ -12,6 +24,7 @@ export const en = {
   },
 
   area: {
+    click: "Click the map",
     draw: "Draw an area",
     drawing: "Click the corners of your area.",
     keys: "Double-click or press Enter to close it, Esc to cancel. Keyboard: arrows move the map, Space sets a corner.",
@@ -24,6 +37,27 @@ export const en = {
     title: (hectares: string) => `Area of ${hectares} ha`,
     downloading: "Preparing…",
   },
+  upload: {
+    button: "Upload sites",
+    reading: "Reading the file…",
+    problem: "This file cannot be used",
+    drop: "Drop your file of sites",
+    kinds: "Zipped shapefile, GeoPackage, KML, GPX, GeoJSON, or CSV with longitude and latitude",
+  },
+  sites: {
+    heading: (count: number) => (count === 1 ? "One site" : `${count} sites`),
+    drop: "Remove",
+    progress: (done: number, all: number) => `${done} of ${all} sites read`,
+    read: (format: string, layer: string, crs: string) => `Read from ${layer} (${format}, ${crs}).`,
+    repaired: (count: number) => (count === 1 ? "One outline repaired." : `${count} outlines repaired.`),
+    leftOut: (count: number) => (count === 1 ? "One feature left out." : `${count} features left out.`),
+    overlay: "Compare",
+    lay: (name: string) => `Lay ${name} over the curve`,
+    name: "Site",
+    last: "Last",
+    outside: "no images",
+    hint: (most: number) => `Tick up to ${most} sites to lay them over the curve; a name shows its own.`,
+  },
   valid: {
     label: "Valid pixels, at least",
     none: (all: number) => `None of ${all} images has so many valid pixels: move the slider to the left.`,
@@ -33,7 +67,7 @@ export const en = {
 
   steps: ["Pick a place", "See the curve", "Download"],
   welcome: {
-    lead: "Click the map, draw an area, or type coordinates, to see how a place has changed.",
+    lead: "Click the map, draw an area, or drop a file of sites anywhere, to see how a place has changed.",
     example: "Show an example",
     held: (tiles: number, newest: string) =>
       `${tiles === 1 ? "One tile" : `${tiles} tiles`} in view, newest image ${newest}.`,
@@ -42,6 +76,8 @@ export const en = {
   },
 
   map: {
+    top: "L1C colour",
+    clouds: "Mark clouds",
     label: "Map. Arrow keys move it, plus and minus zoom, Enter chooses the place in the middle.",
     layers: "What the map shows",
     colour: "True colour",
@@ -95,7 +131,21 @@ export const en = {
     copyLink: "Copy link",
     table: "Table",
   },
+  step: {
+    label: "Values by",
+    each: "image",
+    names: { isoweek: "week", epiweek: "epi week", dekad: "ten days", P1M: "month", P1Y: "year" },
+    period: "Period",
+    counted: (clear: number, images: number) => `${clear} clear of ${images}`,
+  },
+  also: {
+    ghost: "Year before",
+    usual: "Usual for the season",
+    usualKey: "usual: 8 of 10 values of this season",
+  },
   period: {
+    from: "Start of the period shown",
+    to: "End of the period shown",
     label: "Period shown",
     years: (count: number) => (count === 1 ? "1 year" : `${count} years`),
     all: "All",
@@ -112,6 +162,7 @@ export const en = {
     no_mask: "no cloud mask held",
     no_data_asset: "index not held",
     few_valid: "too few valid pixels",
+    excluded: "left out by you",
     no_pixel: "no pixel here",
   } as Readonly<Record<string, string>>,
   columns: { date: "Date", value: "Value", state: "State", image: "Image" },
@@ -131,12 +182,59 @@ export const en = {
     details: "Use this data elsewhere",
     tileUrl: "Map tiles (XYZ: QGIS, Leaflet, …)",
     curl: "This series (curl)",
-    apiUrl: "This series (JSON)",
+    exclude: "Leave it out of the curve",
+    browser: "STAC Browser",
     copy: "Copy",
     copied: "Copied",
   },
 
+  coverage: {
+    newest: "Newest image",
+    classes: ["10 days or less", "a month or less", "a year or less", "older"],
+    images: (count: number) => (count === 1 ? "1 image" : `${count} images`),
+  },
+  compare: {
+    label: "Compare with",
+    none: "no other date",
+    swipe: (left: string, right: string) => `Swipe between ${left} (left) and ${right} (right)`,
+  },
+  masked: { cloud: "cloud", cirrus: "thin cloud", shadow: "cloud shadow", saturated: "saturated" },
+  take: {
+    more: "Other formats",
+    formats: {
+      wide: "CSV, a column per index",
+      excel: "CSV for Excel in French (; and decimal comma)",
+      sen2chain: "CSV as Sen2Chain wrote it",
+      parquet: "Parquet",
+      geojson: "GeoJSON",
+      covjson: "CoverageJSON",
+    },
+    picture: "Picture of the chart (PNG)",
+    outlines: "The outlines (GeoJSON)",
+    link: "Link to this view",
+    python: "This series (Python)",
+    r: "This series (R)",
+  },
+
+  jobs: {
+    heading: "Jobs",
+    offer: "Run as a job",
+    meaning:
+      "The server works it off and keeps the files; this page shows how far it is, also when you come back.",
+    states: {
+      queued: "Waiting",
+      running: "Running",
+      succeeded: "Done",
+      partial: "Done, in part",
+      failed: "Failed",
+      cancelled: "Cancelled",
+    },
+    failed: (failed: number, all: number) => `${failed} of ${all} parts failed.`,
+  },
+
   outside: {
+    request: "Request this area",
+    requested: "Your request has been noted.",
     title: "No Sentinel-2 image is stored for this place",
     nearest: (tile: string, km: string) => `The nearest tile we hold is ${tile}, ${km} km away.`,
     hint: "The outlined areas on the map are those with images.",
@@ -160,7 +258,7 @@ export const en = {
     sentinel: (years: string) => ["Contains modified Copernicus Sentinel data", years].join(" ").trim(),
     base: "Natural Earth",
   },
-  links: { stac: "Catalogue (STAC API)", raster: "Tiles and series API" },
+  links: { stac: "Catalogue (STAC API)", raster: "Tiles and series API", docs: "API documentation" },
   theme: { label: "Light or dark", auto: "As the system", light: "Light", dark: "Dark" },
 };
 

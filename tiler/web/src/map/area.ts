@@ -1,6 +1,9 @@
 /** The reader's area on the map: drawing it, and its outline. */
 import { effect } from "@preact/signals";
+import { createEmpty, type Extent } from "ol/extent";
 import Feature from "ol/Feature";
+import GeoJSON from "ol/format/GeoJSON";
+import type { Geometry } from "ol/geom";
 import OlPolygon from "ol/geom/Polygon";
 import Draw from "ol/interaction/Draw";
 import VectorLayer from "ol/layer/Vector";
@@ -11,36 +14,72 @@ import CircleStyle from "ol/style/Circle";
 import Fill from "ol/style/Fill";
 import Stroke from "ol/style/Stroke";
 import Style from "ol/style/Style";
-import { type Area, makeArea } from "../area";
-import { area, chooseArea, drawing, sketched } from "../state";
+import { makeArea } from "../area";
+import type { Site, SiteGeometry } from "../sites";
+import { chooseArea, drawing, outline, sites, sketched } from "../state";
 import { colour } from "../theme";
 
-const source = new VectorSource<Feature<OlPolygon>>();
+const source = new VectorSource<Feature<Geometry>>();
 export const areaLayer = new VectorLayer({ source });
+const siteSource = new VectorSource<Feature<Geometry>>();
+/** Every site of a file. */
+export const siteLayer = new VectorLayer({ source: siteSource });
 
 const HECTARE = 10_000;
 
-/** The polygon in map units. */
-export function outlineOf(shown: Area): OlPolygon {
-  const polygon = new OlPolygon(shown.map((ring) => ring.map((corner) => [...corner])));
-  return polygon.transform("EPSG:4326", "EPSG:3857") as OlPolygon;
+const format = new GeoJSON({ featureProjection: "EPSG:3857" });
+
+/** An outline, or points, in map units. */
+export function outlineOf(shown: SiteGeometry): Geometry {
+  const geometry = format.readGeometry(shown);
+  if (!geometry) throw new Error(`a ${shown.type} has no geometry`);
+  return geometry;
 }
 
-export function hectaresOf(shown: Area): number {
+export function hectaresOf(shown: SiteGeometry): number {
   return getArea(outlineOf(shown)) / HECTARE;
 }
 
 export function paintArea(): void {
   const stroke = new Stroke({ color: colour("--pin"), width: 2.5 });
   const halo = new Stroke({ color: "rgb(255 255 255 / 0.85)", width: 5 });
-  areaLayer.setStyle([new Style({ stroke: halo }), new Style({ stroke })]);
+  const white = new Stroke({ color: "#fff", width: 2.5 });
+  const image = new CircleStyle({ radius: 7, fill: new Fill({ color: colour("--pin") }), stroke: white });
+  areaLayer.setStyle([new Style({ stroke: halo }), new Style({ stroke, image })]);
+  const thin = new Stroke({ color: colour("--pin"), width: 1.5 });
+  const small = new CircleStyle({ radius: 5, fill: new Fill({ color: colour("--pin") }), stroke: thin });
+  // A filled outline is hit anywhere inside.
+  siteLayer.setStyle([
+    new Style({ stroke: halo }),
+    new Style({ stroke: thin, fill: new Fill({ color: "rgb(255 255 255 / 0.05)" }), image: small }),
+  ]);
+}
+
+/** Around every site, in map units; empty without any. */
+export const sitesExtent = (): Extent => siteSource.getExtent() ?? createEmpty();
+
+/** The site drawn at a pixel of the map, if any. */
+export function siteAt(map: OlMap, pixel: number[]): Site | undefined {
+  const found = map.forEachFeatureAtPixel(pixel, (hit) => hit, {
+    layerFilter: (layer) => layer === siteLayer,
+    hitTolerance: 6,
+  });
+  return found?.get("site") as Site | undefined;
 }
 
 /** Keeps the outline equal to the area, and draws a new one whenever that is asked for. */
 export function followArea(map: OlMap): void {
   effect(() => {
     source.clear();
-    if (area.value) source.addFeature(new Feature(outlineOf(area.value)));
+    if (outline.value) source.addFeature(new Feature(outlineOf(outline.value)));
+  });
+  effect(() => {
+    siteSource.clear();
+    for (const one of sites.value?.sites ?? []) {
+      const feature = new Feature(outlineOf(one.geometry));
+      feature.set("site", one);
+      siteSource.addFeature(feature);
+    }
   });
   effect(() => {
     areaLayer.setVisible(!drawing.value);

@@ -12,7 +12,7 @@ import Text from "ol/style/Text";
 import { feature, mesh } from "topojson-client";
 import type { GeometryCollection, Topology } from "topojson-specification";
 import worldUrl from "world-atlas/countries-50m.json?url";
-import { t } from "../i18n";
+import { FONTS, t } from "../i18n";
 import { colour } from "../theme";
 import { unfold } from "./antimeridian";
 
@@ -22,7 +22,7 @@ type World = Topology<{
 }>;
 
 const format = new GeoJSON({ featureProjection: "EPSG:3857" });
-const land = new VectorSource({ attributions: t.attribution.base });
+const land = new VectorSource({ attributions: () => t.attribution.base });
 const borders = new VectorSource();
 const names = new VectorSource();
 
@@ -73,7 +73,7 @@ export function paintBasemap(): void {
       new Style({
         text: new Text({
           text: String(country.get("name")),
-          font: "13px system-ui, sans-serif",
+          font: `13px ${FONTS}`,
           fill,
           stroke,
         }),

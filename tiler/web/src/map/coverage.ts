@@ -11,9 +11,11 @@ import Fill from "ol/style/Fill";
 import Stroke from "ol/style/Stroke";
 import Style from "ol/style/Style";
 import Text from "ol/style/Text";
-import type { Scene } from "../api";
+import type { Scene } from "../catalogue";
 import type { Place } from "../coordinates";
 import { formatDate } from "../format";
+import { CLASSES, freshnessOf, tileStatus } from "../freshness";
+import { FONTS, t } from "../i18n";
 import { type HeldTile, heldTiles, place } from "../state";
 import { colour } from "../theme";
 
@@ -27,14 +29,17 @@ export const coverageLayer = new VectorLayer({ source, declutter: true });
 export function followCoverage(): void {
   effect(() => {
     source.clear();
-    source.addFeatures(heldTiles.value.map(outline));
+    source.addFeatures(heldTiles.value.map((tile) => outline(tile, tileStatus.value)));
   });
 }
 
-function outline({ code, scene, newest }: HeldTile): Feature<Geometry> {
+function outline({ code, scene, newest }: HeldTile, known: typeof tileStatus.value): Feature<Geometry> {
   const feature = new Feature<Geometry>(readOutline(scene, mercator));
   feature.setId(code);
-  feature.set("label", `${code.replace("MGRS-", "")}\n${formatDate(newest)}`);
+  const name = code.replace("MGRS-", "");
+  const count = known.get(name)?.count;
+  feature.set("label", [name, formatDate(newest), ...(count ? [t.coverage.images(count)] : [])].join("\n"));
+  feature.set("fresh", freshnessOf(newest).colour);
   return feature;
 }
 
@@ -87,14 +92,20 @@ export const IMAGERY_ZOOM = 8;
 
 export function paintCoverage(): void {
   const stroke = new Stroke({ color: colour("--accent"), width: 1.5 });
-  const fill = new Fill({ color: colour("--map-held") });
   const text = new Fill({ color: colour("--accent") });
   const halo = new Stroke({ color: colour("--surface"), width: 4 });
-  const font = "600 12px system-ui, sans-serif";
-  const [far, edge] = [new Style({ stroke, fill }), new Style({ stroke })];
+  const font = `600 12px ${FONTS}`;
+  const edge = new Style({ stroke });
+  const far = new Map(
+    CLASSES.map(({ colour: name }) => {
+      const shade = colour(name);
+      const fill = new Fill({ color: shade.replace(/^rgb\((.*)\)$/, "rgb($1 / 0.4)").replaceAll(",", " ") });
+      return [name, new Style({ stroke: new Stroke({ color: shade, width: 1.5 }), fill })] as const;
+    }),
+  );
   coverageLayer.setStyle((feature, resolution) => {
     const close = resolution < 156543 / 2 ** IMAGERY_ZOOM;
-    if (!close) return far;
+    if (!close) return far.get(feature.get("fresh"));
     // The date of the newest image would contradict that of the chosen one.
     if (place.value) return edge;
     return new Style({

@@ -1,24 +1,38 @@
 /** What the satellite saw: the newest clear images, or the one acquisition that is chosen. */
 import { effect } from "@preact/signals";
 import TileLayer from "ol/layer/Tile";
+import type OlMap from "ol/Map";
 import { transformExtent } from "ol/proj";
 import XYZ from "ol/source/XYZ";
-import {
-  colourTiles,
-  INDEX_COLLECTION,
-  indexTiles,
-  newestTiles,
-  type Scene,
-  SURFACE_COLLECTION,
-} from "../api";
+import { INDEX_COLLECTION, SURFACE_COLLECTION, TOP_COLLECTION } from "../api";
+import type { Scene } from "../catalogue";
 import { formatYears } from "../format";
 import { t } from "../i18n";
-import { heldTiles, index, layer, place, scenes, selected, series } from "../state";
+import type { Sample } from "../series";
+import {
+  against,
+  clouds,
+  heldTiles,
+  index,
+  layer,
+  other,
+  otherScenes,
+  place,
+  scenes,
+  selected,
+  series,
+  swipe,
+} from "../state";
+import { cloudTiles, colourTiles, indexTiles, newestTiles } from "../tiles";
 import { coverageExtent, IMAGERY_ZOOM } from "./coverage";
 
 /** True colour of whatever is newest and clear, until an acquisition is chosen. */
 export const newestLayer = new TileLayer<XYZ>({ minZoom: IMAGERY_ZOOM, visible: false });
 export const chosenLayer = new TileLayer<XYZ>({ visible: false, minZoom: 7 });
+/** The acquisition compared with, left of the swipe. */
+export const otherLayer = new TileLayer<XYZ>({ visible: false, minZoom: 7 });
+/** Clouds and shadows of the chosen one. */
+export const cloudLayer = new TileLayer<XYZ>({ visible: false, minZoom: 7 });
 
 /** Whether an acquisition is on the map, or about to be: what is shown then stays until it is replaced. */
 export const pending = (): boolean =>
@@ -28,19 +42,37 @@ export const pending = (): boolean =>
 const DEEPEST = 15;
 
 function xyz(url: string, years: string): XYZ {
-  return new XYZ({ url, maxZoom: DEEPEST, attributions: t.attribution.sentinel(years), transition: 150 });
+  return new XYZ({
+    url,
+    maxZoom: DEEPEST,
+    attributions: () => t.attribution.sentinel(years),
+    transition: 150,
+  });
 }
 
-/** The chosen acquisition's item in a collection, when the archive has it. */
-export function sceneIn(collection: string): Scene | undefined {
-  const item = selected.value?.itemId;
-  return scenes.value?.find((scene) => scene.collection === collection && scene.id === item);
+type Scenes = readonly Scene[] | null;
+
+/** An acquisition's item in a collection, when the archive has it. */
+function itemIn(collection: string, sample: Sample | null, found: Scenes): Scene | undefined {
+  // The L1C of an image has a name of its own.
+  return found?.find(
+    (scene) =>
+      scene.collection === collection && (collection === TOP_COLLECTION || scene.id === sample?.itemId),
+  );
 }
 
-export const hasColour = (): boolean => sceneIn(SURFACE_COLLECTION)?.assets?.["TCI"]?.href !== undefined;
+/** The chosen acquisition's item in a collection. */
+export const sceneIn = (collection: string): Scene | undefined =>
+  itemIn(collection, selected.value, scenes.value);
 
-/** Keeps the two imagery layers equal to the choices. */
-export function followImagery(): void {
+const holds = (scene: Scene | undefined, asset: string): boolean =>
+  scene?.assets?.[asset]?.href !== undefined;
+export const hasColour = (): boolean => holds(sceneIn(SURFACE_COLLECTION), "TCI");
+export const hasTop = (): boolean => holds(sceneIn(TOP_COLLECTION), "TCI");
+export const hasClasses = (): boolean => holds(sceneIn(SURFACE_COLLECTION), "SCL");
+
+/** Keeps the imagery layers equal to the choices. */
+export function followImagery(map: OlMap): void {
   effect(() => {
     const extent = heldTiles.value.length > 0 ? coverageExtent() : null;
     newestLayer.setVisible(extent !== null && layer.value === "colour" && nothingChosen());
@@ -50,21 +82,49 @@ export function followImagery(): void {
       newestLayer.setSource(xyz(newestTiles(), formatYears(heldTiles.value.map((tile) => tile.newest))));
     }
   });
-
   effect(() => {
     if (place.value !== null && pending()) return;
-    const chosen = chosenTiles();
-    chosenLayer.setVisible(chosen !== null);
-    if (!chosen) return;
-    chosenLayer.setExtent(transformExtent([...chosen.scene.bbox], "EPSG:4326", "EPSG:3857"));
-    const years = formatYears([Date.parse(chosen.scene.properties.datetime)]);
-    const source = chosenLayer.getSource();
-    // A new address on the same source keeps the old image until the new one has arrived.
-    if (!source) chosenLayer.setSource(xyz(chosen.url, years));
-    else if (source.getUrls()?.[0] !== chosen.url) {
-      source.setUrl(chosen.url);
-      source.setAttributions(t.attribution.sentinel(years));
-    }
+    show(chosenLayer, chosenTiles());
+    const classes = clouds.value && hasClasses() ? sceneIn(SURFACE_COLLECTION) : undefined;
+    show(cloudLayer, classes ? { url: cloudTiles(classes.id), scene: classes } : null);
+  });
+  effect(() => show(otherLayer, other.value && tilesOf(other.value, otherScenes.value)));
+  effect(() => {
+    swipe.value;
+    against.value;
+    map.render();
+  });
+  clip(otherLayer, () => [0, swipe.value]);
+  clip(chosenLayer, () => (otherLayer.getVisible() ? [swipe.value, 1] : [0, 1]));
+}
+
+function show(target: TileLayer<XYZ>, wanted: Shown | null): void {
+  target.setVisible(wanted !== null);
+  if (!wanted) return;
+  target.setExtent(transformExtent([...wanted.scene.bbox], "EPSG:4326", "EPSG:3857"));
+  const years = formatYears([Date.parse(wanted.scene.properties.datetime)]);
+  const source = target.getSource();
+  // A new address on the same source keeps the old image until the new one has arrived.
+  if (!source) target.setSource(xyz(wanted.url, years));
+  else if (source.getUrls()?.[0] !== wanted.url) {
+    source.setUrl(wanted.url);
+    source.setAttributions(() => t.attribution.sentinel(years));
+  }
+}
+
+/** Draws a layer between two shares of the map's width only. */
+function clip(target: TileLayer<XYZ>, between: () => readonly [number, number]): void {
+  target.on("prerender", ({ context }) => {
+    if (!(context instanceof CanvasRenderingContext2D)) return;
+    const { width, height } = context.canvas;
+    const [from, to] = between();
+    context.save();
+    context.beginPath();
+    context.rect(width * from, 0, width * (to - from), height);
+    context.clip();
+  });
+  target.on("postrender", ({ context }) => {
+    if (context instanceof CanvasRenderingContext2D) context.restore();
   });
 }
 
@@ -72,10 +132,21 @@ function nothingChosen(): boolean {
   return place.value === null || (series.value.kind !== "loading" && selected.value === null);
 }
 
+interface Shown {
+  readonly url: string;
+  readonly scene: Scene;
+}
+
 /** The XYZ template that the map shows for the chosen acquisition, and the item behind it. */
-export function chosenTiles(): { url: string; scene: Scene } | null {
-  const scene = sceneIn(layer.value === "index" ? INDEX_COLLECTION : SURFACE_COLLECTION);
-  if (!scene || layer.value === "none") return null;
-  if (layer.value === "index") return { url: indexTiles(scene.id, index.value), scene };
-  return hasColour() ? { url: colourTiles(scene.id), scene } : null;
+export const chosenTiles = (): Shown | null => selected.value && tilesOf(selected.value, scenes.value);
+
+function tilesOf(sample: Sample, found: Scenes): Shown | null {
+  if (layer.value === "none") return null;
+  if (layer.value === "index") {
+    const scene = itemIn(INDEX_COLLECTION, sample, found);
+    return scene ? { url: indexTiles(scene.id, index.value), scene } : null;
+  }
+  const collection = layer.value === "top" ? TOP_COLLECTION : SURFACE_COLLECTION;
+  const scene = itemIn(collection, sample, found);
+  return scene && holds(scene, "TCI") ? { url: colourTiles(scene.id, collection), scene } : null;
 }

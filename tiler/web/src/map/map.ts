@@ -3,7 +3,14 @@ import { effect, untracked } from "@preact/signals";
 import Attribution from "ol/control/Attribution";
 import ScaleLine from "ol/control/ScaleLine";
 import Zoom from "ol/control/Zoom";
-import { containsCoordinate, containsExtent, getCenter, getIntersection, isEmpty } from "ol/extent";
+import {
+  containsCoordinate,
+  containsExtent,
+  createEmpty,
+  getCenter,
+  getIntersection,
+  isEmpty,
+} from "ol/extent";
 import Feature from "ol/Feature";
 import Point from "ol/geom/Point";
 import { defaults as interactions } from "ol/interaction/defaults";
@@ -16,15 +23,16 @@ import Fill from "ol/style/Fill";
 import Stroke from "ol/style/Stroke";
 import Style from "ol/style/Style";
 import View from "ol/View";
-import type { Area } from "../area";
+import { loadTileStatus } from "../freshness";
 import { t } from "../i18n";
 import { loadCoverage } from "../load";
-import { area, drawing, pick, place, zoom } from "../state";
+import type { SiteGeometry } from "../sites";
+import { chooseSite, drawing, outline, pick, place, sites, zoom } from "../state";
 import { colour, repaint } from "../theme";
-import { areaLayer, followArea, outlineOf, paintArea } from "./area";
+import { areaLayer, followArea, outlineOf, paintArea, siteAt, siteLayer, sitesExtent } from "./area";
 import { basemap, loadBasemap, nameLayer, paintBasemap } from "./basemap";
 import { coverageExtent, coverageLayer, followCoverage, paintCoverage } from "./coverage";
-import { chosenLayer, followImagery, newestLayer } from "./imagery";
+import { chosenLayer, cloudLayer, followImagery, newestLayer, otherLayer } from "./imagery";
 
 /** A field is visible from here on. */
 const PLACE_ZOOM = 13;
@@ -41,22 +49,28 @@ export function createMap(target: HTMLElement): void {
   const map = new OlMap({
     target,
     view,
-    layers: [...basemap, newestLayer, chosenLayer, coverageLayer, nameLayer, areaLayer, pinLayer],
+    layers: [
+      ...basemap,
+      newestLayer,
+      chosenLayer,
+      otherLayer,
+      cloudLayer,
+      coverageLayer,
+      nameLayer,
+      siteLayer,
+      areaLayer,
+      pinLayer,
+    ],
     // A double click would choose twice and zoom away from what it chose.
     interactions: interactions({ doubleClickZoom: false }),
-    controls: [
-      new Zoom({ zoomInTipLabel: t.map.zoomIn, zoomOutTipLabel: t.map.zoomOut }),
-      new ScaleLine({ minWidth: 60 }),
-      new Attribution({ collapsible: false }),
-    ],
+    controls: [new Zoom(), new ScaleLine({ minWidth: 60 }), new Attribution({ collapsible: false })],
   });
-  // OpenLayers names its buttons "+" and "–", with words in the tooltip only.
-  for (const button of target.querySelectorAll<HTMLElement>(".ol-zoom button"))
-    button.ariaLabel = button.title;
+  effect(() => nameControls(target));
   followCoverage();
-  followImagery();
+  followImagery(map);
   followPlace(view);
   followArea(map);
+  followSites(view);
   chooseByHand(map, target);
   askForCoverage(map);
   effect(() => {
@@ -68,6 +82,17 @@ export function createMap(target: HTMLElement): void {
     paintArea();
   });
   void loadBasemap();
+  void loadTileStatus();
+}
+
+/** OpenLayers names its buttons "+" and "–", with words in the tooltip only, and in one language. */
+function nameControls(target: HTMLElement): void {
+  target.ariaLabel = t.map.label;
+  const words = [t.map.zoomIn, t.map.zoomOut];
+  for (const [at, button] of target.querySelectorAll<HTMLElement>(".ol-zoom button").entries()) {
+    button.title = words[at] ?? "";
+    button.ariaLabel = button.title;
+  }
 }
 
 function paintPin(): void {
@@ -87,9 +112,9 @@ function followPlace(view: View): void {
     const opening = first;
     first = false;
     if (!where) return;
-    const outline = area.value;
-    if (outline) {
-      untracked(() => fitArea(view, outline, opening));
+    const shown = outline.value;
+    if (shown) {
+      untracked(() => fitArea(view, shown, opening));
       return;
     }
     const centre = fromLonLat([where.lon, where.lat]);
@@ -110,8 +135,19 @@ function reveal(view: View, centre: number[], first: boolean): void {
   if (now < NEAR || !seen) view.animate({ center: centre, zoom: Math.max(now, PLACE_ZOOM), duration: 450 });
 }
 
+/** Brings a new list of sites into view, all of it. */
+function followSites(view: View): void {
+  let opening = true;
+  effect(() => {
+    const asked = opening && zoom.peek() !== null;
+    opening = false;
+    const extent = sites.value ? sitesExtent() : createEmpty();
+    if (!asked && !isEmpty(extent)) view.fit(extent, { padding: [100, 60, 60, 60], maxZoom: 15 });
+  });
+}
+
 /** Brings an area into view, unless it was drawn there. */
-function fitArea(view: View, shown: Area, first: boolean): void {
+function fitArea(view: View, shown: SiteGeometry, first: boolean): void {
   const extent = outlineOf(shown).getExtent();
   if (first && zoom.value !== null) {
     view.setCenter(getCenter(extent));
@@ -127,7 +163,11 @@ function chooseByHand(map: OlMap, target: HTMLElement): void {
     const [lon, lat] = toLonLat(coordinate ?? []);
     if (lon !== undefined && lat !== undefined) pick(lon, lat);
   };
-  map.on("click", (event) => choose(event.coordinate));
+  map.on("click", (event) => {
+    const hit = drawing.value ? undefined : siteAt(map, event.pixel);
+    if (hit) chooseSite(hit);
+    else choose(event.coordinate);
+  });
   target.addEventListener("keydown", (event) => {
     if (event.key === "Enter" && event.target === target) choose(map.getView().getCenter());
   });

@@ -1,27 +1,44 @@
 import { useSignal } from "@preact/signals";
-import { ApiError, fetchAreaCsv } from "../api";
-import { type Area, encodeArea, parseArea } from "../area";
+import { parseArea } from "../area";
 import { formatHectares, formatShare } from "../format";
 import { t } from "../i18n";
-import { chooseArea, drawing, index, leastValid, sketched } from "../state";
+import { chooseArea, drawing, leastValid, place, sketched } from "../state";
+import { UploadButton, UploadProblem } from "./upload";
 
-/** The ways to an area: drawing it on the map, or typing it. */
+/** The ways to an area: drawing it on the map, a file of sites, or typing it. */
 export function AreaDoor() {
   if (drawing.value) return <Drawing />;
   return (
     <div class="area-door">
-      <button
-        type="button"
-        class="button"
-        onClick={() => {
-          drawing.value = true;
-        }}
-      >
-        {t.area.draw}
-      </button>
+      <div class="doors">
+        {!place.value && (
+          <button type="button" class="button" aria-keyshortcuts="p" onClick={goToMap}>
+            {t.area.click}
+          </button>
+        )}
+        <button
+          type="button"
+          class="button"
+          aria-keyshortcuts="d"
+          onClick={() => {
+            drawing.value = true;
+          }}
+        >
+          {t.area.draw}
+        </button>
+        <UploadButton />
+      </div>
       <Typed />
+      <UploadProblem />
     </div>
   );
+}
+
+/** To a mouse the map needs no door; a keyboard is put onto it, where Enter chooses the middle. */
+function goToMap(): void {
+  const map = document.querySelector<HTMLElement>(".map");
+  map?.scrollIntoView({ block: "nearest" });
+  map?.focus();
 }
 
 function Drawing() {
@@ -100,44 +117,4 @@ export function ValidSlider() {
       <p class="muted hint">{t.valid.note}</p>
     </div>
   );
-}
-
-/** The CSV of an area: it is posted, so no link can fetch it. */
-export function AreaDownload({ shown }: { readonly shown: Area }) {
-  const busy = useSignal(false);
-  const problem = useSignal("");
-  const onClick = async (): Promise<void> => {
-    busy.value = true;
-    problem.value = "";
-    try {
-      save(
-        await fetchAreaCsv(shown, index.value),
-        `${index.value}_area_${encodeArea(shown).slice(0, 12)}.csv`,
-      );
-    } catch (error) {
-      if (!(error instanceof ApiError)) throw error;
-      problem.value = error.status === 0 ? t.failure.network : error.message;
-    } finally {
-      busy.value = false;
-    }
-  };
-  return (
-    <>
-      <button type="button" class="button primary" disabled={busy.value} onClick={onClick}>
-        {busy.value ? t.area.downloading : t.series.download}
-      </button>
-      <p class="problem" role="alert">
-        {problem.value}
-      </p>
-    </>
-  );
-}
-
-function save(content: Blob, name: string): void {
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(content);
-  link.download = name;
-  link.click();
-  // The browser has taken the blob by the next minute; until then the address must stand.
-  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
 }

@@ -3,7 +3,7 @@ import { useId } from "preact/hooks";
 import { t } from "../i18n";
 
 /** Copies where the browser allows it (https or this machine); elsewhere the text is left selected. */
-async function copy(input: HTMLInputElement): Promise<boolean> {
+async function copy(input: HTMLTextAreaElement): Promise<boolean> {
   input.select();
   if (!isSecureContext) return false;
   await navigator.clipboard.writeText(input.value);
@@ -15,7 +15,7 @@ export function CopyField({ label, text }: { readonly label: string; readonly te
   const copied = useSignal(false);
   const id = useId();
   const onClick = async (): Promise<void> => {
-    const input = document.getElementById(id) as HTMLInputElement;
+    const input = document.getElementById(id) as HTMLTextAreaElement;
     copied.value = await copy(input);
     setTimeout(() => {
       copied.value = false;
@@ -24,7 +24,13 @@ export function CopyField({ label, text }: { readonly label: string; readonly te
   return (
     <div class="copy-field">
       <label for={id}>{label}</label>
-      <input id={id} type="text" readOnly value={text} onFocus={(event) => event.currentTarget.select()} />
+      <textarea
+        id={id}
+        readOnly
+        rows={Math.min(text.split("\n").length, 4)}
+        value={text}
+        onFocus={(event) => event.currentTarget.select()}
+      />
       <button type="button" class="button" onClick={onClick} aria-label={`${t.image.copy}: ${label}`}>
         <span aria-live="polite">{copied.value ? t.image.copied : t.image.copy}</span>
       </button>

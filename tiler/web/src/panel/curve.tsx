@@ -1,18 +1,30 @@
 import { useLayoutEffect, useRef } from "preact/hooks";
-import type { Sample } from "../api";
 import { drawChart } from "../chart";
 import { formatDate, formatShare, formatValue } from "../format";
 import { t } from "../i18n";
 import { INDEX_STYLES } from "../indices";
 import { EVERYTHING, spanOfDays } from "../period";
-import { area, index, period, samples, select, selected, span, step } from "../state";
+import type { Sample } from "../series";
+import {
+  index,
+  isArea,
+  lines,
+  period,
+  samples,
+  select,
+  selected,
+  span,
+  step,
+  stepName,
+  usualBand,
+} from "../state";
 import { repaint } from "../theme";
 
 /** What one sample says: its value, or why it has none. */
 export function reading(sample: Sample): string {
   if (sample.value === null) return t.status[sample.status] ?? sample.status;
   const value = `${t.indices[index.value].title} ${formatValue(sample.value)}`;
-  return area.value && sample.validFraction < 1
+  return isArea.value && sample.validFraction < 1
     ? t.valid.reading(value, formatShare(sample.validFraction))
     : value;
 }
@@ -41,7 +53,8 @@ function stepByKey(event: KeyboardEvent): void {
 export function Curve() {
   const host = useRef<HTMLDivElement>(null);
   const [all, chosen, name, painted] = [samples.value, selected.value, index.value, repaint.value];
-  const shown = span.value;
+  const [shown, others, season] = [span.value, lines.value, usualBand.value];
+  const faint = stepName.value !== null;
   // `painted` redraws in the colours of a new theme.
   useLayoutEffect(() => {
     if (!host.current) return undefined;
@@ -49,8 +62,11 @@ export function Curve() {
       samples: all,
       selected: chosen,
       axis: INDEX_STYLES[name].axis,
-      band: area.peek() !== null,
+      band: isArea.peek(),
       span: shown,
+      lines: others,
+      usual: season,
+      faint,
       onSelect: select,
       onZoom: (from, to) => {
         period.value = spanOfDays(from, to);
@@ -60,7 +76,7 @@ export function Curve() {
       },
       describe,
     });
-  }, [all, chosen, name, shown, painted]);
+  }, [all, chosen, name, shown, others, season, faint, painted]);
   return (
     <div
       ref={host}

@@ -1,20 +1,11 @@
-import {
-  areaBody,
-  areaUrl,
-  colourTiles,
-  indexTiles,
-  itemUrl,
-  type Sample,
-  SURFACE_COLLECTION,
-  seriesUrl,
-  TOP_COLLECTION,
-} from "../api";
-import type { Area } from "../area";
+import { SURFACE_COLLECTION, TOP_COLLECTION } from "../api";
+import { itemUrl, type Scene } from "../catalogue";
 import { formatDate, formatTime } from "../format";
 import { t } from "../i18n";
-import { hasColour, sceneIn } from "../map/imagery";
-import { area, index, layer, place, scenes, selected, step } from "../state";
-import { CopyField } from "./copy";
+import { sceneIn } from "../map/imagery";
+import type { Sample } from "../series";
+import { service } from "../services";
+import { answeredClear, compareWith, exclude, isExcluded, other, scenes, selected, step } from "../state";
 import { reading } from "./curve";
 
 /** The acquisition that the map shows: what it is, its neighbours, and where its data are. */
@@ -33,7 +24,7 @@ export function ImageCard() {
       </p>
       <Facts sample={sample} />
       <Products />
-      <Elsewhere sample={sample} />
+      <Judge sample={sample} />
     </section>
   );
 }
@@ -77,12 +68,12 @@ function Facts({ sample }: { readonly sample: Sample }) {
 
 function Products() {
   const surface = sceneIn(SURFACE_COLLECTION);
-  const top = scenes.value?.find((scene) => scene.collection === TOP_COLLECTION);
+  const top = sceneIn(TOP_COLLECTION);
   return (
     <p class="products">
-      {surface && <a href={itemUrl(surface)}>{t.image.surface}</a>}
+      {surface && <Product scene={surface} text={t.image.surface} />}
       {top ? (
-        <a href={itemUrl(top)}>{t.image.top}</a>
+        <Product scene={top} text={t.image.top} />
       ) : (
         <span class="muted">{scenes.value ? t.image.noTop : ""}</span>
       )}
@@ -90,25 +81,52 @@ function Products() {
   );
 }
 
-function curl(shown: Area): string {
-  return `curl -H 'content-type: application/geo+json' -d '${areaBody(shown)}' '${areaUrl(index.value, "csv")}'`;
+/** An item's own document, and its page in the operator's STAC Browser, if there is one. */
+function Product({ scene, text }: { readonly scene: Scene; readonly text: string }) {
+  const browser = service("stac-browser");
+  return (
+    <span>
+      <a href={itemUrl(scene)}>{text}</a>
+      {browser && (
+        <>
+          {" "}
+          (<a href={browser + itemUrl(scene)}>{t.image.browser}</a>)
+        </>
+      )}
+    </span>
+  );
 }
 
-function Elsewhere({ sample }: { readonly sample: Sample }) {
-  if (!place.value) return null;
-  const tiles =
-    layer.value === "index" || !hasColour()
-      ? indexTiles(sample.itemId, index.value)
-      : colourTiles(sample.itemId);
+/** Whether the image counts, and which other it is compared with. */
+function Judge({ sample }: { readonly sample: Sample }) {
+  const out = isExcluded(sample);
+  const choices = answeredClear.value.filter((one) => one !== sample).toReversed();
   return (
-    <details>
-      <summary>{t.image.details}</summary>
-      <CopyField label={t.image.tileUrl} text={tiles} />
-      {area.value ? (
-        <CopyField label={t.image.curl} text={curl(area.value)} />
-      ) : (
-        <CopyField label={t.image.apiUrl} text={seriesUrl(place.value, index.value, "json")} />
-      )}
-    </details>
+    <div class="options">
+      <label>
+        {t.compare.label}{" "}
+        <select
+          value={other.value?.datetime ?? ""}
+          onChange={(event) => {
+            compareWith(choices.find(({ datetime }) => datetime === event.currentTarget.value) ?? null);
+          }}
+        >
+          <option value="">{t.compare.none}</option>
+          {choices.map(({ datetime, time }) => (
+            <option key={datetime} value={datetime}>
+              {formatDate(time)}
+            </option>
+          ))}
+        </select>
+      </label>
+      <label class="toggle">
+        <input
+          type="checkbox"
+          checked={out}
+          onChange={(event) => exclude(sample, event.currentTarget.checked)}
+        />{" "}
+        {t.image.exclude}
+      </label>
+    </div>
   );
 }

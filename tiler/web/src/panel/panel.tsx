@@ -5,24 +5,32 @@ import { examplePlace } from "../map/coverage";
 import { coverageState, heldTiles, pick, place, samples } from "../state";
 import { THEMES, theme } from "../theme";
 import { AreaDoor } from "./area";
+import { Jobs } from "./jobs";
+import { LanguageChoice } from "./language";
 import { Search } from "./search";
 import { PlaceView } from "./series";
+import { DropZone } from "./upload";
 
 /** The right-hand side: what to do, then what was found. */
 export function Panel() {
   return (
     <main class={place.value ? "panel with-place" : "panel"}>
       <header class="masthead">
-        <h1>
-          <Logo />
-          {t.name}
-        </h1>
+        <div class="masthead-row">
+          <h1>
+            <Logo />
+            {t.name}
+          </h1>
+          <LanguageChoice />
+        </div>
         <p class="muted">{t.tagline}</p>
       </header>
       <Search />
       <AreaDoor />
+      <Jobs />
       {place.value ? <PlaceView /> : <Welcome />}
       <Foot />
+      <DropZone />
     </main>
   );
 }
@@ -86,6 +94,7 @@ function Foot() {
       <nav>
         <a href={links.stac}>{t.links.stac}</a>
         <a href={links.raster}>{t.links.raster}</a>
+        <a href={`${links.raster}api.html`}>{t.links.docs}</a>
       </nav>
       <label class="theme">
         {t.theme.label}{" "}

@@ -1,16 +1,43 @@
 import { useSignal } from "@preact/signals";
-import { type Sample, seriesUrl } from "../api";
-import { formatDate, formatHectares, formatPlace, formatValue } from "../format";
+import { ApiError } from "../api";
+import { AREA_REQUESTS, requestArea } from "../areas";
+import { formatDate, formatHectares, formatNumber, formatPlace, formatValue } from "../format";
 import { t } from "../i18n";
+import { startJob } from "../jobs";
 import { hectaresOf } from "../map/area";
 import { nearestTile } from "../map/coverage";
-import { area, attempt, bestFraction, clearSamples, index, pick, place, samples, series } from "../state";
-import { AreaDownload, ValidSlider } from "./area";
+import type { Sample, Where } from "../series";
+import { service } from "../services";
+import {
+  allOfIt,
+  attempt,
+  bestFraction,
+  clearSamples,
+  index,
+  isArea,
+  lines,
+  outline,
+  pick,
+  place,
+  samples,
+  series,
+  site,
+  stepped,
+  summing,
+  usualBand,
+} from "../state";
+import { ValidSlider } from "./area";
+import { Brush } from "./brush";
 import { Chips } from "./chips";
 import { Curve } from "./curve";
+import { Download } from "./download";
 import { ImageCard } from "./image";
+import { JobOffer } from "./jobs";
+import { CurveOptions } from "./options";
 import { PeriodChoice } from "./period";
+import { Sites } from "./sites";
 import { Table } from "./table";
+import { Elsewhere, Formats } from "./take";
 
 /** Everything about the chosen place. */
 export function PlaceView() {
@@ -18,16 +45,22 @@ export function PlaceView() {
   const { lon, lat } = place.value;
   return (
     <>
-      <h2 class="place">
-        {area.value ? t.area.title(formatHectares(hectaresOf(area.value))) : formatPlace(lon, lat)}
-      </h2>
+      <h2 class="place">{title(lon, lat)}</h2>
       <Chips />
       <div class="card series" aria-busy={series.value.kind === "loading"}>
         <SeriesBody />
       </div>
+      <Sites />
       <ImageCard />
     </>
   );
+}
+
+function title(lon: number, lat: number): string {
+  const shown = outline.value;
+  const size =
+    shown && isArea.value ? t.area.title(formatHectares(hectaresOf(shown))) : formatPlace(lon, lat);
+  return site.value ? `${site.value.name} · ${size}` : size;
 }
 
 function SeriesBody() {
@@ -51,9 +84,17 @@ function Ready() {
   return (
     <>
       {asTable.value ? <Table /> : <Curve />}
+      {!asTable.value && <Brush />}
       <PeriodChoice />
-      {area.value && <ValidSlider />}
+      <CurveOptions />
+      {isArea.value && <ValidSlider />}
       {!asTable.value && <Key />}
+      {!asTable.value && <Overlaid />}
+      {stepped.value.kind === "failed" && (
+        <p class="problem" role="alert">
+          {t.failure.http}: {stepped.value.message}
+        </p>
+      )}
       <p class="summary" role="status">
         {summary(samples.value, clearSamples.value)}
       </p>
@@ -84,8 +125,8 @@ function summary(all: readonly Sample[], clear: readonly Sample[]): string {
 function Key() {
   return (
     <p class="key muted" aria-hidden="true">
-      <span class="key-dot" /> {area.value ? t.series.keyMean : t.series.keyClear}
-      {area.value && (
+      <span class="key-dot" /> {isArea.value ? t.series.keyMean : t.series.keyClear}
+      {isArea.value && (
         <>
           {" "}
           <span class="key-band" /> {t.series.keyBand}
@@ -93,6 +134,36 @@ function Key() {
       )}{" "}
       <span class="key-tick" /> {t.series.keyMasked}
     </p>
+  );
+}
+
+/** Which of the further curves is whose. */
+function Overlaid() {
+  if (lines.value.length === 0 && usualBand.value.length === 0) return null;
+  return (
+    <ul class="key overlaid">
+      {usualBand.value.length > 0 && (
+        <li>
+          <span class="key-usual" aria-hidden="true" /> {t.also.usualKey}
+        </li>
+      )}
+      {lines.value.map(({ name, style }) => (
+        <li key={name}>
+          <svg width="22" height="8" aria-hidden="true">
+            <line
+              x1="0"
+              y1="4"
+              x2="22"
+              y2="4"
+              stroke={`var(${style.colour})`}
+              stroke-width="2"
+              stroke-dasharray={style.dash.join(" ")}
+            />
+          </svg>{" "}
+          {name}
+        </li>
+      ))}
+    </ul>
   );
 }
 
@@ -105,21 +176,20 @@ function Actions({ asTable, onTable }: ActionsProps) {
   if (!place.value) return null;
   return (
     <div class="actions">
-      {area.value ? (
-        <AreaDownload shown={area.value} />
-      ) : (
-        <a
-          class="button primary"
-          href={seriesUrl(place.value, index.value, "csv")}
-          download={`${index.value}_${place.value.lat}_${place.value.lon}.csv`}
-        >
-          {t.series.download}
-        </a>
-      )}
+      <Download />
       <CopyLink />
-      <button type="button" class="button" aria-pressed={asTable} onClick={() => onTable(!asTable)}>
+      <button
+        type="button"
+        class="button"
+        data-key="t"
+        aria-keyshortcuts="t"
+        aria-pressed={asTable}
+        onClick={() => onTable(!asTable)}
+      >
         {t.series.table}
       </button>
+      {!asTable && <Formats />}
+      <Elsewhere />
     </div>
   );
 }
@@ -146,14 +216,43 @@ function Outside() {
   return (
     <div class="notice" role="status">
       <h3>{t.outside.title}</h3>
-      <p>{near ? t.outside.nearest(near.code, near.km.toFixed(0)) : t.outside.hint}</p>
+      <p>{near ? t.outside.nearest(near.code, formatNumber(near.km, 0)) : t.outside.hint}</p>
       {near && (
         <button type="button" class="button" onClick={() => pick(near.place.lon, near.place.lat)}>
           {t.outside.go}
         </button>
       )}
+      <RequestArea />
     </div>
   );
+}
+
+/** Offered only where the catalogue says that it takes requests. */
+function RequestArea() {
+  const said = useSignal("");
+  const [url, at] = [service(AREA_REQUESTS), place.value];
+  if (!url || !at) return null;
+  const onClick = async (): Promise<void> => {
+    try {
+      await requestArea(url, outline.value ?? { type: "Point", coordinates: [at.lon, at.lat] });
+      said.value = t.outside.requested;
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      said.value = error.status === 0 ? t.failure.network : error.message;
+    }
+  };
+  return (
+    <>
+      <button type="button" class="button primary" onClick={onClick}>
+        {t.outside.request}
+      </button>
+      <p role="status">{said.value}</p>
+    </>
+  );
+}
+
+function Larger({ asked }: { readonly asked: Where }) {
+  return <JobOffer start={() => startJob(asked, index.value, summing.value)} />;
 }
 
 function Failure({ status, message }: { readonly status: number; readonly message: string }) {
@@ -164,6 +263,7 @@ function Failure({ status, message }: { readonly status: number; readonly messag
       <h3>{away ? t.failure.network : status === 413 ? t.failure.large : t.failure.http}</h3>
       <p>{away ? t.failure.networkHint : message}</p>
       {status === 413 && <p>{t.failure.largeHint}</p>}
+      {status === 413 && allOfIt.value && <Larger asked={allOfIt.value} />}
       <button
         type="button"
         class="button primary"

@@ -1,0 +1,104 @@
+"""What every request to the STAC API passes: answers to HEAD and plain OPTIONS, a limit on the body of a search."""
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import HTTPException
+from starlette.datastructures import Headers
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Match
+
+from stac.problems import MEDIA_TYPE, problem
+
+type Message = MutableMapping[str, Any]
+type Scope = MutableMapping[str, Any]
+type Receive = Callable[[], Awaitable[Message]]
+type Send = Callable[[Message], Awaitable[None]]
+type App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+LARGEST_SEARCH = 1_000_000
+"""Bytes in the body of a search."""
+
+_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+_SEARCHES = ("/search", "/aggregate")
+_TOO_LARGE = (
+    f"the body of a search may have {LARGEST_SEARCH} bytes: simplify its geometry, or split it into several searches"
+)
+
+
+class PlainOptions:
+    """Answers OPTIONS that are no CORS preflight, which the routes would refuse with 405."""
+
+    def __init__(self, app: App) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on everything else, and what no route is for."""
+        if scope["type"] == "http" and scope["method"] == "OPTIONS":
+            names = {name for name, _ in scope["headers"]}
+            methods = allowed(scope)
+            if methods and not {b"origin", b"access-control-request-method"} <= names:
+                headers = {"Allow": ", ".join(methods), "Access-Control-Allow-Origin": "*"}
+                await Response(status_code=HTTPStatus.NO_CONTENT, headers=headers)(scope, receive, send)
+                return
+        await self.app(scope, receive, send)
+
+
+def allowed(scope: Scope) -> list[str]:
+    """The methods that the path of a request has."""
+    routes = scope["app"].routes
+    methods = [
+        method
+        for method in _METHODS
+        if any(route.matches({**scope, "method": method})[0] is Match.FULL for route in routes)
+    ]
+    heads = ["HEAD"] if "GET" in methods else []
+    return [*methods, *heads, "OPTIONS"] if methods else []
+
+
+class Heads:
+    """Answers HEAD as GET, without the body: FastAPI's routes know no HEAD."""
+
+    def __init__(self, app: App) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on everything else."""
+        if scope["type"] != "http" or scope["method"] != "HEAD":
+            await self.app(scope, receive, send)
+            return
+
+        async def send_head(message: Message) -> None:
+            await send({**message, "body": b""} if message["type"] == "http.response.body" else message)
+
+        await self.app({**scope, "method": "GET"}, receive, send_head)
+
+
+class SearchLimit:
+    """Refuses searches by POST that are larger than any sensible one, without reading them."""
+
+    def __init__(self, app: App) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on everything else."""
+        if scope["type"] != "http" or scope["method"] != "POST" or not scope["path"].endswith(_SEARCHES):
+            await self.app(scope, receive, send)
+            return
+        length = Headers(scope=scope).get("content-length", "0")
+        if length.isdecimal() and int(length) > LARGEST_SEARCH:
+            document = problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, _TOO_LARGE)
+            await JSONResponse(document, document["status"], media_type=MEDIA_TYPE)(scope, receive, send)
+            return
+        read = 0
+
+        async def receive_within() -> Message:
+            nonlocal read
+            message = await receive()
+            read += len(message.get("body", b""))
+            if read > LARGEST_SEARCH:
+                raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, _TOO_LARGE)
+            return message
+
+        await self.app(scope, receive_within, send)

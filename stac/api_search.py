@@ -1,0 +1,133 @@
+"""A page of search results: the query made by pgSTAC, the rows as it stores them, put together here.
+
+pgSTAC's own `search()` answers the same, but hydrates in SQL, which costs many times more than all else together.
+Choices of `fields` are left to it.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from asyncpg import Connection
+from asyncpg.exceptions import InvalidDatetimeFormatError
+from fastapi import Request
+from stac_fastapi.pgstac.models.links import INFERRED_LINK_RELS, ItemLinks, PagingLinks
+from stac_fastapi.types.errors import InvalidQueryParameter
+from stac_fastapi.types.requests import get_base_url
+
+from stac.api_links import Link
+from stac.search import CURRENT
+from stac.served import BaseKey, Item, Renderer, Row
+
+_PLAN = """
+SELECT stac_search_to_where(s) AS matching,
+  CASE WHEN s ? 'token' THEN get_token_filter(s->'sortby', t.item, t.prev, false, c) END AS beyond,
+  CASE WHEN s ? 'sortby' THEN sort_sqlorderby(s, coalesce(t.prev, false), '{collection,id}', c) END AS ordering,
+  s ? 'token' AS continued, coalesce(t.prev, false) AS backwards, search_limit(s) AS most
+FROM (SELECT $1::text::jsonb AS s) AS asked, to_text_array(s->'collections') AS c, get_token_record(s->>'token') AS t
+"""
+# What pgSTAC sorts by unless told otherwise.
+_NEWEST_FIRST = "datetime DESC, collection DESC, id DESC"
+_OLDEST_FIRST = "datetime ASC, collection ASC, id ASC"
+_COUNT_SECONDS = 10
+_ESTIMATE = """
+SELECT estimated_count FROM where_stats($1, false, '{"context": "auto", "context_estimated_count": 0,
+  "context_estimated_cost": 0}')
+"""
+_BASES = """
+SELECT k.collection, k.tag, collection_base_item(k.collection, k.tag)
+FROM unnest($1::text[], $2::int[]) AS k (collection, tag)
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """Rows in the order asked for, how many match in all, and the tokens of the pages around this one."""
+
+    rows: Sequence[Row]
+    matched: int
+    following: str | None
+    previous: str | None
+
+
+async def search(asked: Any, request: Request, *, current: bool) -> dict[str, Any]:
+    """The items that `asked`, a settled search, matches: a page of them, as GeoJSON; items are JSON already.
+
+    `current`: superseded ones do not match.
+    """
+    text = asked.model_dump_json(exclude_none=True, by_alias=True)
+    try:
+        async with request.app.state.get_connection(request, "r") as connection:
+            page = await find(connection, text, current=current)
+            bases = await _bases(connection, {row.base for row in page.rows})
+    except InvalidDatetimeFormatError as error:
+        raise InvalidQueryParameter(f"Datetime parameter {asked.datetime} is invalid.") from error
+    links = PagingLinks(request=request, next=page.following, prev=page.previous)
+    return {
+        "type": "FeatureCollection",
+        "features": _renderer(request).render(page.rows, bases),
+        "links": await links.get_links(),
+        "numberReturned": len(page.rows),
+        "numberMatched": page.matched,
+    }
+
+
+async def find(connection: Connection, asked: str, *, current: bool) -> Page:
+    """The page that a search, as JSON, asks for."""
+    plan = await connection.fetchrow(_PLAN, asked)
+    where = f"{plan['matching']} AND {CURRENT}" if current else plan["matching"]
+    most, backwards = plan["most"], plan["backwards"]
+    ordering = plan["ordering"] or (_OLDEST_FIRST if backwards else _NEWEST_FIRST)
+    page = where if plan["beyond"] is None else f"{where} AND {plan['beyond']}"
+    # The page first: to write out the JSON of all that match, only to sort them, costs more than all else.
+    found = await connection.fetch(
+        "SELECT id, collection, content::text, ST_AsGeoJSON(geometry, 20) FROM ("  # noqa: S608 - of pgSTAC
+        f"SELECT * FROM items WHERE {page} ORDER BY {ordering} LIMIT {most + 1:d}) AS page"
+    )
+    rows = [Row.read(*row) for row in found[:most]]
+    more = len(found) > len(rows)
+    alone = not more and not plan["continued"]
+    if backwards:
+        rows.reverse()
+    return Page(
+        rows=rows,
+        matched=len(rows) if alone else await _count(connection, where),
+        following=_token(rows[-1]) if rows and (more or backwards) else None,
+        previous=_token(rows[0]) if rows and (more if backwards else plan["continued"]) else None,
+    )
+
+
+async def _count(connection: Connection, where: str) -> int:
+    """How many items match: all counted, or what the database expects, where that takes too long."""
+    try:
+        counted: int = await connection.fetchval(
+            f"SELECT count(*) FROM items WHERE {where}",  # noqa: S608 - of pgSTAC
+            timeout=_COUNT_SECONDS,
+        )
+    except TimeoutError:
+        counted = await connection.fetchval(_ESTIMATE, where)
+    return counted
+
+
+def _token(row: Row) -> str:
+    """What pgSTAC's `page_token` makes of a row."""
+    return f"{row.collection.encode().hex()}:{row.id.encode().hex()}"
+
+
+async def _bases(connection: Connection, keys: Iterable[BaseKey]) -> Mapping[BaseKey, Item]:
+    wanted = list(keys)
+    found = await connection.fetch(_BASES, [key[0] for key in wanted], [key[1] for key in wanted])
+    return {(row[0], row[1]): {name: value for name, value in row[2].items() if value is not None} for row in found}
+
+
+def _renderer(request: Request) -> Renderer:
+    def inferred(collection: str, item_id: str) -> list[Link]:
+        links: list[Link] = ItemLinks(collection_id=collection, item_id=item_id, request=request).create_links()
+        return links
+
+    return Renderer(
+        base_url=get_base_url(request),
+        public_url=request.app.state.public_url,
+        inferred=inferred,
+        leave=INFERRED_LINK_RELS,
+    )

@@ -1,0 +1,226 @@
+"""What the API puts together itself is what pgSTAC's own `search()` answers, for every kind of search."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+import pytest
+from stac_fastapi.pgstac.core import CoreCrudClient
+from starlette.testclient import TestClient
+
+from stac import catalog
+from stac.api import create_app
+from stac.api_client import CatalogueClient, settle
+from stac.api_links import add_item_links
+from stac.collections import COLLECTION_IDS, INDICES, L2A
+from stac.search import CURRENT, current_only
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from stac.settings import Settings
+
+DAYS = 7
+
+
+class PlainClient(CatalogueClient):
+    """Searches as stac-fastapi-pgstac does: everything in SQL."""
+
+    async def _search_base(self, search_request: Any, request: Any) -> Any:
+        settle(search_request)
+        result = await CoreCrudClient._search_base(self, search_request, request)
+        for item in result["features"]:
+            add_item_links(item, request.app.state.public_url)
+        return result
+
+
+@pytest.fixture(scope="module")
+def _published(settings: Settings, documents: Any, product_name: Any) -> None:
+    """Seven days of two tiles, some in two baselines, an L1C, links of their own, a collection changed in between."""
+    for day in range(1, DAYS + 1):
+        for tile in ("48PWU", "48PVU"):
+            catalog.publish(documents(product_name(day, tile=tile), cloud_cover=day * 7.5), settings)
+        if day == 4:
+            _change_collections(settings)
+    catalog.publish(documents(product_name(3, baseline="0400")), settings)
+    catalog.publish(documents(product_name(4, level="L1C")), settings)
+    strange = documents(product_name(13))[:1]
+    strange[0]["links"].append({"rel": "about", "href": "../elsewhere?a=b", "title": 'übrigens "so"'})
+    strange[0]["assets"] = {"thumbnail": {"href": "https://eo.example.org/t.webp", "type": "image/webp"}}
+    catalog.publish(strange, settings)
+
+
+def _change_collections(settings: Settings) -> None:
+    """Items stored before keep their base item, items stored later have another."""
+    with psycopg.connect(settings.pg_dsn) as connection:
+        connection.execute(
+            "UPDATE pgstac.collections SET content = jsonb_set(content, '{item_assets,B04,title}', '\"Changed\"') "
+            "WHERE id = %s",
+            (L2A,),
+        )
+
+
+@pytest.fixture(scope="module")
+def ours(settings: Settings, _published: None) -> Iterator[TestClient]:
+    with TestClient(create_app(settings), root_path="/stac", raise_server_exceptions=False) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def plain(settings: Settings, _published: None) -> Iterator[TestClient]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("stac.api.CatalogueClient", PlainClient)
+        app = create_app(settings)
+    with TestClient(app, root_path="/stac", raise_server_exceptions=False) as client:
+        yield client
+
+
+AREA = {"type": "Polygon", "coordinates": [[[105, 12], [105.1, 12], [105.1, 12.1], [105, 12]]]}
+CLOUDY = {"op": ">", "args": [{"property": "eo:cloud_cover"}, 40]}
+SEARCHES: list[dict[str, Any]] = [
+    {},
+    {"limit": 3},
+    {"limit": 200},
+    {"collections": [L2A], "limit": 5},
+    {"collections": [L2A, INDICES], "limit": 9, "sortby": [{"field": "id", "direction": "asc"}]},
+    {"collections": ["none"]},
+    {"bbox": [104.95, 11.8, 105.0, 11.9], "limit": 4},
+    {"bbox": [0, 0, 1, 1]},
+    {"bbox": [170, -10, -170, 10]},
+    {"intersects": AREA, "datetime": "2025-01-02T00:00:00Z/2025-01-07T00:00:00Z", "limit": 4},
+    {"datetime": "../2025-01-04T00:00:00Z"},
+    {"filter": CLOUDY, "filter-lang": "cql2-json", "limit": 6},
+    {"query": {"eo:cloud_cover": {"lt": 30}, "grid:code": {"eq": "MGRS-48PVU"}}, "limit": 2},
+    {"sortby": [{"field": "properties.eo:cloud_cover", "direction": "desc"}], "limit": 5},
+    {"sortby": [{"field": "datetime", "direction": "asc"}], "limit": 5},
+    {"sortby": [{"field": "s2:vegetation_percentage", "direction": "asc"}], "limit": 5},
+    {"filter": {"op": "=", "args": [{"property": "deprecated"}, True]}},
+    {"ids": ["S2A_MSIL2A_20250103T031121_N0400_R075_T48PWU_20250601T000000"]},
+    {"ids": ["nothing"], "collections": [L2A]},
+]
+REFUSED: list[dict[str, Any]] = [
+    {"datetime": "2025-01-04"},
+    {"datetime": "yesterday"},
+    {"datetime": "2025-01-07T00:00:00Z/2025-01-02T00:00:00Z"},
+    {"token": "next:00:00"},
+    {"token": "next:6e6f6e65:6e6f6e65"},
+    {"limit": 0},
+    {"limit": "many"},
+    {"bbox": [1, 2, 3]},
+    {"intersects": {"type": "Polygon", "coordinates": [[[0, 0], [1, 1]]]}},
+    {"sortby": [{"field": "nothing", "direction": "asc"}]},
+    {"filter": {"op": "foo", "args": []}},
+]
+
+
+def same(answers: list[Any]) -> Any:
+    """What both answered."""
+    one, other = answers
+    assert one.status_code == other.status_code
+    assert one.headers["content-type"] == other.headers["content-type"]
+    assert one.json() == other.json()
+    return one.json()
+
+
+@pytest.mark.parametrize("body", SEARCHES, ids=json.dumps)
+def test_a_search_by_post_and_its_pages(ours: TestClient, plain: TestClient, body: dict[str, Any]) -> None:
+    seen, pages = [], 0
+    while body:
+        page = same([client.post("/search", json=body) for client in (ours, plain)])
+        links = {link["rel"]: link for link in page["links"]}
+        if "previous" in links:
+            before = same([client.post("/search", json=links["previous"]["body"]) for client in (ours, plain)])
+            assert before["features"][-1]["id"] == seen[-1][1]
+        seen += [(item["collection"], item["id"]) for item in page["features"]]
+        body, pages = links.get("next", {}).get("body"), pages + 1
+    assert len(set(seen)) == len(seen)
+    if pages:
+        assert page["numberMatched"] == len(seen)
+
+
+@pytest.mark.parametrize("body", REFUSED, ids=json.dumps)
+def test_what_is_refused_is_refused_alike(ours: TestClient, plain: TestClient, body: dict[str, Any]) -> None:
+    document = same([client.post("/search", json=body) for client in (ours, plain)])
+    assert document["status"] == 400
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/search?limit=2",
+        f"/search?collections={L2A}&bbox=104,11,106,13&limit=3&sortby=-eo:cloud_cover",
+        "/search?filter=eo:cloud_cover<30&limit=3",
+        "/search?q=water",
+        f"/collections/{L2A}/items?limit=4&datetime=2025-01-02T00:00:00Z/..",
+        f"/collections/{INDICES}/items",
+        "/collections/none/items",
+        *(f"/collections/{name}/items?limit=1" for name in COLLECTION_IDS),
+    ],
+)
+def test_a_search_by_get_and_its_next_page(ours: TestClient, plain: TestClient, path: str) -> None:
+    page = same([client.get(path) for client in (ours, plain)])
+    following = [link["href"] for link in page.get("links", []) if link["rel"] == "next"]
+    for href in following:
+        same([client.get(href.replace("http://testserver/stac", "")) for client in (ours, plain)])
+
+
+def test_every_item_by_its_address(ours: TestClient, plain: TestClient) -> None:
+    for item in ours.get("/search", params={"limit": 200}).json()["features"]:
+        (address,) = [link["href"] for link in item["links"] if link["rel"] == "self"]
+        single = [client.get(address.replace("http://testserver/stac", "")) for client in (ours, plain)]
+        assert same(single) == item
+        assert single[0].headers["content-type"] == "application/geo+json"
+
+
+def test_an_item_that_is_not_there_is_told_from_its_collection(ours: TestClient) -> None:
+    for path, missing in ((f"/collections/{L2A}/items/x", "Item x"), ("/collections/y/items/x", "Collection y")):
+        answer = ours.get(path)
+        assert answer.status_code == 404
+        assert missing in answer.json()["detail"]
+
+
+def test_a_collection_made_anew_is_not_mixed_up_with_the_one_before(
+    ours: TestClient, plain: TestClient, settings: Settings, documents: Any
+) -> None:
+    collection = ours.get(f"/collections/{L2A}").json() | {"id": "again", "links": []}
+    item = documents()[0] | {"id": "one", "collection": "again"}
+    item["properties"] |= {"datetime": "2024-05-05T00:00:00Z"}
+    for title in ("first", "second"):
+        collection["item_assets"]["B04"]["title"] = title
+        item["assets"]["B04"]["title"] = title
+        with psycopg.connect(settings.pg_dsn, options="-c search_path=pgstac,public") as connection:
+            connection.execute("SELECT create_collection(%s)", (psycopg.types.json.Jsonb(collection),))
+            connection.execute("SELECT create_item(%s)", (psycopg.types.json.Jsonb(item),))
+        document = same([client.get("/collections/again/items/one") for client in (ours, plain)])
+        assert document["assets"]["B04"]["title"] == title
+        with psycopg.connect(settings.pg_dsn, options="-c search_path=pgstac,public") as connection:
+            connection.execute("SELECT delete_collection('again')")
+
+
+@pytest.mark.usefixtures("_published")
+def test_what_is_superseded_is_left_out_by_an_index(settings: Settings) -> None:
+    """pgSTAC's text for it is ours, and the planner takes it for what the partial indexes hold."""
+    with psycopg.connect(settings.pg_dsn, options="-c search_path=pgstac,public -c enable_seqscan=off") as connection:
+        where = connection.execute(
+            "SELECT stac_search_to_where(%s)", (psycopg.types.json.Jsonb({"filter": current_only(None)}),)
+        ).fetchone()
+        assert where == (CURRENT,)
+        for condition in ("true", "geometry && ST_MakeEnvelope(105, 12, 106, 13, 4326)"):
+            plan = connection.execute(
+                f"EXPLAIN (FORMAT json) SELECT count(*) FROM items WHERE {condition} AND {CURRENT}"
+            ).fetchone()
+            assert plan is not None
+            assert "deprecated" not in json.dumps(plan[0])
+            assert "Index Name" in json.dumps(plan[0])
+
+
+def test_a_count_that_takes_too_long_is_an_estimate(ours: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    exact = ours.post("/search", json={"limit": 2}).json()["numberMatched"]
+    monkeypatch.setattr("stac.api_search._COUNT_SECONDS", 0.000001)
+    page = ours.post("/search", json={"limit": 2}).json()
+    assert page["numberReturned"] == 2
+    assert page["numberMatched"] > 0
+    monkeypatch.undo()
+    assert ours.post("/search", json={"limit": 2}).json()["numberMatched"] == exact

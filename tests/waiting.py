@@ -1,0 +1,33 @@
+"""Ports and patience for the servers that tests and benchmarks start."""
+
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "deploy" / "local"))
+
+import processes
+
+_LAST_PORT = 65535
+
+
+def free_port(offsets: Iterable[int] = ()) -> int:
+    """A port on which nothing listens, nor at these offsets from it."""
+    while True:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            first = int(probe.getsockname()[1])
+        ports = {str(offset): first + offset for offset in offsets}
+        if max(ports.values(), default=0) <= _LAST_PORT and not processes.taken(ports):
+            return first
+
+
+def wait_for(ready: Callable[[], bool], what: str, seconds: float = 60) -> None:
+    """Ask until it is ready; raises `TimeoutError` naming `what`."""
+    deadline = time.monotonic() + seconds
+    while not ready():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{what} did not become ready in {seconds} s")
+        time.sleep(0.1)

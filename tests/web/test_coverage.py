@@ -1,0 +1,49 @@
+"""What the archive holds: the tiles, how fresh they are, and asking for what is missing."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from playwright.sync_api import expect
+
+
+def test_the_tiles_say_how_fresh_they_are(visit: Callable[..., Any], stack: Any) -> None:
+    seen = visit()
+    lon, lat = stack.point
+    with seen.page.expect_response("**/stac/status/coverage**") as answer:
+        seen.open(f"?lon={lon}&lat={lat}&zoom=5")
+    assert [tile["tile"] for tile in answer.value.json()["tiles"]].count("48PWU") == 1
+    expect(seen.page.locator(".shown")).to_contain_text("Newest image")
+    expect(seen.page.locator(".shown")).to_contain_text("a year or less")
+    seen.shot("coverage")
+    seen.page.goto(seen.page.url.replace("zoom=5", "zoom=12"))
+    expect(seen.page.locator(".shown")).to_be_visible()
+    expect(seen.page.locator(".shown").get_by_text("a year or less")).to_have_count(0)
+
+
+def test_a_missing_area_is_requested_where_the_catalogue_takes_requests(visit: Callable[..., Any]) -> None:
+    seen = visit()
+    asked: list[Any] = []
+
+    def advertise(route: Any) -> None:
+        answer = route.fetch()
+        body = answer.json()
+        body["links"].append({"rel": "area-requests", "href": f"{seen.origin}/stac/areas/requests"})
+        route.fulfill(response=answer, json=body)
+
+    def accept(route: Any) -> None:
+        asked.append(json.loads(route.request.post_data))
+        route.fulfill(status=201, json={})
+
+    seen.page.route("**/stac/", advertise)
+    seen.page.route("**/stac/areas/requests", accept)
+    seen.open("?lon=170&lat=-50&zoom=5")
+    seen.page.get_by_role("button", name="Request this area").click()
+    expect(seen.page.get_by_text("Your request has been noted")).to_be_visible()
+    assert [one["geometry"] for one in asked] == [{"type": "Point", "coordinates": [170, -50]}]
+    seen.shot("request-area")
+    plain = visit()
+    plain.open("?lon=170&lat=-50&zoom=5")
+    expect(plain.page.get_by_text("No Sentinel-2 image is stored for this place")).to_be_visible()
+    plain.page.wait_for_load_state("networkidle")
+    expect(plain.page.get_by_role("button", name="Request this area")).to_have_count(0)

@@ -1,0 +1,1 @@
+"""Large extractions: accepted here, run by Airflow (`dags/extract_series.py`), shown until they expire."""

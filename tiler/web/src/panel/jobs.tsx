@@ -1,0 +1,96 @@
+/** Jobs: the offer to make one of a request that is too large, and how each is. */
+import { useSignal } from "@preact/signals";
+import { useEffect } from "preact/hooks";
+import { ApiError } from "../api";
+import { formatDate, formatTime } from "../format";
+import { t } from "../i18n";
+import { askForJobs, available, endJob, type Job, jobs } from "../jobs";
+
+/** A button that runs a too large request as a job, where the server has jobs. */
+export function JobOffer({ start }: { readonly start: () => Promise<void> }) {
+  const problem = useSignal("");
+  const busy = useSignal(false);
+  useEffect(() => {
+    void askForJobs();
+  }, []);
+  if (!available.value) return null;
+  const onClick = async (): Promise<void> => {
+    busy.value = true;
+    problem.value = "";
+    try {
+      await start();
+      document.querySelector(".jobs")?.scrollIntoView({ block: "nearest" });
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      problem.value = error.status === 0 ? t.failure.network : error.message;
+    } finally {
+      busy.value = false;
+    }
+  };
+  return (
+    <div class="job-offer">
+      <button type="button" class="button primary" disabled={busy.value} onClick={onClick}>
+        {t.jobs.offer}
+      </button>
+      <p class="muted hint">{t.jobs.meaning}</p>
+      <p class="problem" role="alert">
+        {problem.value}
+      </p>
+    </div>
+  );
+}
+
+export function Jobs() {
+  if (jobs.value.length === 0) return null;
+  return (
+    <section class="card jobs" aria-labelledby="jobs-heading">
+      <h2 id="jobs-heading">{t.jobs.heading}</h2>
+      {jobs.value.map((job) => (
+        <JobCard key={job.id} job={job} />
+      ))}
+    </section>
+  );
+}
+
+function JobCard({ job }: { readonly job: Job }) {
+  const { chunks, done, failed } = job.progress;
+  const time = Date.parse(job.created);
+  const active = job.status === "queued" || job.status === "running";
+  const share = chunks > 0 ? Math.floor((100 * (done + failed)) / chunks) : 0;
+  return (
+    <article class="job">
+      <p role="status">
+        <strong>{t.jobs.states[job.status]}</strong> {active && chunks > 0 && `${share} %`}{" "}
+        <span class="muted">
+          {formatDate(time)} {formatTime(time)}
+        </span>
+      </p>
+      {active && <progress aria-label={t.jobs.heading} max={Math.max(chunks, 1)} value={done + failed} />}
+      {failed > 0 && <p class="problem">{t.jobs.failed(failed, chunks)}</p>}
+      {job.message && (
+        <p class="muted hint" lang="en">
+          {job.message}
+        </p>
+      )}
+      <ul>
+        {job.links
+          .filter(({ rel }) => rel === "enclosure")
+          .map(({ href, title, "file:size": size }) => (
+            <li key={href}>
+              <a href={href} download={title}>
+                {title}
+              </a>{" "}
+              {size !== undefined && <span class="muted">{sizeOf(size)}</span>}
+            </li>
+          ))}
+      </ul>
+      <button type="button" class="link" onClick={() => void endJob(job)}>
+        {active ? t.area.cancel : t.sites.drop}
+      </button>
+    </article>
+  );
+}
+
+function sizeOf(bytes: number): string {
+  return bytes < 1_000_000 ? `${Math.ceil(bytes / 1000)} kB` : `${Math.ceil(bytes / 1_000_000)} MB`;
+}

@@ -1,0 +1,114 @@
+/** The door for files: a button, or a file dropped anywhere on the page. */
+import { signal } from "@preact/signals";
+import { useEffect, useRef } from "preact/hooks";
+import { ApiError } from "../api";
+import { t } from "../i18n";
+import { startFileJob } from "../jobs";
+import { chooseSites, index } from "../state";
+import { KINDS, readPlaces } from "../uploads";
+import { JobOffer } from "./jobs";
+
+const busy = signal(false);
+const problem = signal("");
+const over = signal(false);
+/** Files of which the server said that they are too large for one request. */
+const tooLarge = signal<readonly File[]>([]);
+
+async function read(files: readonly File[]): Promise<void> {
+  if (files.length === 0 || busy.value) return;
+  busy.value = true;
+  problem.value = "";
+  tooLarge.value = [];
+  try {
+    chooseSites(await readPlaces(files));
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+    problem.value = error.status === 0 || error.status >= 502 ? t.failure.network : error.message;
+    if (error.status === 413) tooLarge.value = files;
+  } finally {
+    busy.value = false;
+  }
+}
+
+export function UploadButton() {
+  const input = useRef<HTMLInputElement>(null);
+  return (
+    <>
+      <button
+        type="button"
+        class="button"
+        data-key="u"
+        aria-keyshortcuts="u"
+        disabled={busy.value}
+        onClick={() => input.current?.click()}
+      >
+        {busy.value ? t.upload.reading : t.upload.button}
+      </button>
+      <input
+        ref={input}
+        type="file"
+        class="visually-hidden"
+        tabIndex={-1}
+        aria-label={t.upload.button}
+        multiple
+        accept={KINDS}
+        onChange={(event) => {
+          const field = event.currentTarget;
+          void read([...(field.files ?? [])]).then(() => {
+            // The same file again, once it is mended, is a change too.
+            field.value = "";
+          });
+        }}
+      />
+    </>
+  );
+}
+
+/** What was wrong with the file; words after the colon are the server's. */
+export function UploadProblem() {
+  return (
+    <>
+      <p class="problem" role="alert">
+        {problem.value && `${t.upload.problem}: ${problem.value}`}
+      </p>
+      {tooLarge.value.length > 0 && <JobOffer start={() => startFileJob(tooLarge.value, index.value)} />}
+    </>
+  );
+}
+
+/** Shows where to drop while a file is dragged over the page. */
+export function DropZone() {
+  useEffect(() => {
+    const holdsFiles = (event: DragEvent): boolean => event.dataTransfer?.types.includes("Files") ?? false;
+    const onDrag = (event: DragEvent): void => {
+      if (!holdsFiles(event)) return;
+      event.preventDefault();
+      over.value = true;
+    };
+    const onLeave = (event: DragEvent): void => {
+      // Leaving an element for another inside the page has that other as its target.
+      if (event.relatedTarget === null) over.value = false;
+    };
+    const onDrop = (event: DragEvent): void => {
+      if (!holdsFiles(event)) return;
+      event.preventDefault();
+      over.value = false;
+      void read([...(event.dataTransfer?.files ?? [])]);
+    };
+    addEventListener("dragover", onDrag);
+    addEventListener("dragleave", onLeave);
+    addEventListener("drop", onDrop);
+    return () => {
+      removeEventListener("dragover", onDrag);
+      removeEventListener("dragleave", onLeave);
+      removeEventListener("drop", onDrop);
+    };
+  }, []);
+  if (!over.value) return null;
+  return (
+    <div class="drop-zone">
+      <p>{t.upload.drop}</p>
+      <p class="muted">{t.upload.kinds}</p>
+    </div>
+  );
+}

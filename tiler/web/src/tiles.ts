@@ -1,0 +1,48 @@
+/** Addresses of map tiles. */
+import { INDEX_COLLECTION, root, SURFACE_COLLECTION } from "./api";
+import { INDEX_STYLES, type IndexName } from "./indices";
+
+const TILE = "tiles/WebMercatorQuad/{z}/{x}/{y}.png";
+
+// TCI is made for vegetation to stay unsaturated and looks dark on a screen.
+const TRUE_COLOUR = "assets=TCI&color_formula=gamma%20RGB%201.5";
+
+/** XYZ template of an item's true colour. */
+export function colourTiles(itemId: string, collection = SURFACE_COLLECTION): string {
+  return `${root}/raster/collections/${collection}/items/${itemId}/${TILE}?${TRUE_COLOUR}`;
+}
+
+type Colour = readonly [red: number, green: number, blue: number, alpha: number];
+
+/** What the default mask leaves out, by Sen2Cor's scene classes, in colours that nothing on the ground has. */
+export const MASKED: Readonly<
+  Record<"cloud" | "cirrus" | "shadow" | "saturated", [Colour, readonly number[]]>
+> = {
+  cloud: [
+    [255, 0, 220, 150],
+    [8, 9],
+  ],
+  cirrus: [[255, 160, 240, 150], [10]],
+  shadow: [[60, 70, 255, 150], [3]],
+  saturated: [[255, 60, 0, 170], [1]],
+};
+
+/** XYZ template of what the default mask leaves out of an item; the rest is transparent. */
+export function cloudTiles(itemId: string): string {
+  const colours = Object.values(MASKED).flatMap(([colour, classes]) => classes.map((one) => [one, colour]));
+  const colormap = encodeURIComponent(JSON.stringify(Object.fromEntries(colours)));
+  return `${root}/raster/collections/${SURFACE_COLLECTION}/items/${itemId}/${TILE}?assets=SCL&colormap=${colormap}`;
+}
+
+/** XYZ template of an item's index, coloured as the legend shows. */
+export function indexTiles(itemId: string, index: IndexName): string {
+  const { rescale, colormap } = INDEX_STYLES[index];
+  const style = `assets=${index}&rescale=${rescale.join(",")}&colormap_name=${colormap}`;
+  return `${root}/raster/collections/${INDEX_COLLECTION}/items/${itemId}/${TILE}?${style}`;
+}
+
+/** XYZ template of the newest images with little cloud, whatever their date. */
+export function newestTiles(): string {
+  const clear = encodeURIComponent("eo:cloud_cover <= 20");
+  return `${root}/raster/collections/${SURFACE_COLLECTION}/${TILE}?${TRUE_COLOUR}&filter=${clear}&filter-lang=cql2-text&sortby=-datetime`;
+}
