@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from ingest.cli_areas import areas
+from ingest.cli_export import export_geoparquet
 from ingest.cli_import import import_sen2chain
 from ingest.cli_pack import pack
 from ingest.cli_sources import discover, download
@@ -39,6 +40,7 @@ app = typer.Typer(
 )
 
 app.command("import-sen2chain")(import_sen2chain)
+app.command("export-geoparquet")(export_geoparquet)
 app.command("status")(status)
 app.command("pack")(pack)
 app.command()(discover)

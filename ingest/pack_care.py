@@ -22,8 +22,9 @@ _JSON = "application/json"
 
 def damaged(settings: Settings, store: Store) -> tuple[str, ...]:
     """Keys of the objects of packs that the bucket lacks, or holds in another size, sorted; from its listing alone."""
-    held = store.sizes(f"{PACKS}/")
+    # In this order: what is entered after the table was read is in the bucket by then, and not asked for.
     wanted = packs.objects(settings)
+    held = store.sizes(f"{PACKS}/")
     return tuple(sorted(key for key, size in wanted.items() if key not in held or size not in (None, held[key])))
 
 

@@ -12,7 +12,7 @@ from ingest.pipeline import derive_product
 from ingest.store import Store
 from stac import jobs, observations, packs
 from stac.catalog import underived
-from stac.inventory import object_keys
+from stac.inventory import export_keys, object_keys
 from stac.settings import Settings
 
 SAFETY = timedelta(hours=24)
@@ -72,7 +72,7 @@ def report(settings: Settings) -> Report:
     store = Store.connect(settings)
     named = object_keys(settings)
     held = {key for key, _ in store.entries() if not key.startswith(jobs.PREFIX)}
-    wanted = {key for keys in named.values() for key in keys}
+    wanted = {key for keys in named.values() for key in keys} | export_keys(settings)
     return Report(
         items=len(named),
         objects=len(held),
@@ -113,6 +113,7 @@ def _remove_orphans(settings: Settings, older_than: timedelta) -> list[str]:
     # In this order: what is published after the listing is in the catalogue by now, or its worker still busy.
     busy = ledger.busy(settings)
     named = {key for keys in object_keys(settings).values() for key in keys} | packs.objects(settings).keys()
+    named |= export_keys(settings)
     orphans = [key for key in old if _is_orphan(key, named, busy)]
     store.remove(orphans)
     return orphans

@@ -144,6 +144,13 @@ def reconcile() -> dict[str, Any]:
     return found.as_dict()
 
 
+def export_geoparquet() -> list[dict[str, Any]]:
+    """Export the collections that changed as stac-geoparquet; returns what became of each."""
+    from ingest.geoparquet import export_all
+
+    return [exported.as_dict() for exported in export_all(Settings())]
+
+
 def _from_ledger(sources: Sequence[str]) -> dict[str, Outcome]:
     """Outcomes of products that no task told of, as far as they are published or refused; nothing if it is away."""
     if not sources:

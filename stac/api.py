@@ -30,7 +30,7 @@ from starlette_cramjam.middleware import CompressionMiddleware
 from stac.api_aggregation import AggregatePost, AggregationExtension
 from stac.api_client import DESCRIPTION, TITLE, CatalogueClient, Queryables, json_object, known_parameters
 from stac.api_errors import handle_errors
-from stac.api_middleware import Heads, PlainOptions, SearchLimit
+from stac.api_middleware import Heads, PlainHosts, PlainOptions, SearchLimit
 from stac.api_pages import add_probes
 from stac.api_transactions import writing_extension
 from stac.api_writer import use_writers
@@ -90,6 +90,7 @@ def create_app(settings: Settings | None = None, writers: WriterSettings | None 
     _compress_fast(app)
     app.add_middleware(PlainOptions)
     app.add_middleware(Heads)
+    app.add_middleware(PlainHosts)
     # Innermost, so that its refusals too may be read by any page.
     app.user_middleware.append(Middleware(SearchLimit))
     return app

@@ -82,7 +82,7 @@ SELECT w.place, substring(b.spans FROM w.first * {SPAN} + 1 FOR w.count * {SPAN}
 FROM unnest(%s::text[], %s::int[], %s::int[]) WITH ORDINALITY AS w (key, first, count, place)
 JOIN sen2extract.blocks AS b USING (key)
 """  # noqa: S608 - constants only
-_DESCRIBE = f"SELECT {_SHOWN} FROM sen2extract.blocks AS b WHERE b.key = ANY(%s)"  # noqa: S608 - constants only
+_LOOK_UP = _LOCATE.replace("SELECT w.place,", f"SELECT w.place, {_SHOWN},")
 _LACKING = """
 SELECT i.collection, i.id FROM pgstac.items AS i
 WHERE EXISTS (
@@ -139,18 +139,24 @@ def lacking(settings: Settings) -> list[tuple[str, str]]:
         return [(row[0], row[1]) for row in connection.execute(_LACKING, (_PICTURES,)).fetchall()]
 
 
-def describe(connection: Connection, keys: Iterable[str]) -> dict[str, IndexedImage]:
-    """What the index knows of the images at `keys`, by key; those it does not hold are left out."""
-    rows = connection.execute(_DESCRIBE, (list(keys),)).fetchall()
-    return {row[0]: _image(*row) for row in rows}
-
-
 def locate(connection: Connection, runs: Sequence[Run]) -> list[bytes | None]:
     """The spans of each of `runs`, `SPAN` bytes per block; None for an image that the index does not hold."""
     arrays = [run.key for run in runs], [run.first for run in runs], [run.count for run in runs]
     found: list[bytes | None] = [None] * len(runs)
     for place, spans in connection.execute(_LOCATE, arrays, binary=True).fetchall():
         found[place - 1] = bytes(spans)
+    return found
+
+
+def look_up(connection: Connection, runs: Sequence[Run]) -> list[tuple[IndexedImage, bytes] | None]:
+    """What `locate` finds for each of `runs`, with the image itself."""
+    found: list[tuple[IndexedImage, bytes] | None] = [None] * len(runs)
+    images: dict[str, IndexedImage] = {}
+    arrays = [run.key for run in runs], [run.first for run in runs], [run.count for run in runs]
+    for place, key, *facts, spans in connection.execute(_LOOK_UP, arrays, binary=True).fetchall():
+        if key not in images:
+            images[key] = _image(key, *facts)
+        found[place - 1] = images[key], bytes(spans)
     return found
 
 

@@ -20,3 +20,12 @@ def object_keys(settings: Settings) -> dict[tuple[str, str], list[str]]:
 
 def _with_document(keys: list[str]) -> list[str]:
     return [*keys, item_key(dirname(keys[0]))] if keys else keys
+
+
+def export_keys(settings: Settings) -> set[str]:
+    """Keys of the objects that collections themselves name."""
+    with connect(settings) as connection:
+        rows = connection.execute(
+            "SELECT jsonb_path_query(content, '$.assets.*.alternate.s3.href') #>> '{}' FROM pgstac.collections"
+        ).fetchall()
+    return {row[0].removeprefix(settings.s3_href("")) for row in rows}

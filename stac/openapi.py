@@ -83,8 +83,10 @@ def with_fields(document: Document) -> Document:
     """The STAC API's document, where searches say that a choice of fields may leave out any part of what they list."""
     schemas = document["components"]["schemas"]
     for page, member, listed in (("ItemCollection", "features", "Item"), ("Collections", "collections", "Collection")):
-        name = f"Partial{listed}"
-        schemas[name] = {key: value for key, value in schemas[listed].items() if key != "required"} | {"title": name}
+        whole = schemas[page]["properties"][member]["items"]["$ref"].rpartition("/")[2]
+        # Where a writer is configured, the other name is that of what a patch may hold.
+        name = f"Partial{listed}" if f"Partial{listed}" not in schemas else f"Listed{listed}"
+        schemas[name] = {key: value for key, value in schemas[whole].items() if key != "required"} | {"title": name}
         schemas[page]["properties"][member]["items"] = {"$ref": f"#/components/schemas/{name}"}
     return document
 

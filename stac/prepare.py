@@ -91,6 +91,8 @@ def _write_collections(connection: Connection, settings: Settings) -> None:
             connection.execute("UPDATE pgstac.collections SET partition_trunc = 'year' WHERE id = %s", (collection.id,))
             continue
         wanted["extent"] = stored.get("extent") or EVERYWHERE
+        if stored.get("assets"):  # its export, which is linked and not made here
+            wanted |= {"assets": stored["assets"], "stac_extensions": stored["stac_extensions"]}
         if wanted != stored:
             connection.execute("SELECT pgstac.update_collection(%s)", (Jsonb(wanted),))
 

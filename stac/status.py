@@ -69,7 +69,7 @@ class Product:
         if not private:
             folder = dirname(shown.pop("source"))
             for name in ("id", "reason"):
-                shown[name] = shown[name] and shown[name].replace(f"{folder}/", "")
+                shown[name] = shown[name] and (shown[name].replace(f"{folder}/", "") if folder else shown[name])
         return shown
 
 

@@ -3,7 +3,6 @@
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from copy import deepcopy
 from itertools import pairwise
 from typing import Any
 
@@ -44,7 +43,7 @@ def mark_superseded(items: Iterable[Item], settings: Settings) -> list[Item]:
 
     The highest of each acquisition carries no `deprecated`; every other is `deprecated: true` and links to its
     successor and to the latest. Marks of an earlier state are removed. Items of collections that are not ours are left
-    as they are.
+    as they are. What is not changed, such as assets, is shared with the originals.
     """
     groups: defaultdict[AcquisitionKey, list[Item]] = defaultdict(list)
     others = []
@@ -52,7 +51,7 @@ def mark_superseded(items: Iterable[Item], settings: Settings) -> list[Item]:
         if item["collection"] in COLLECTION_IDS:
             groups[acquisition_key(item)].append(item)
         else:
-            others.append(deepcopy(item))
+            others.append({**item, "properties": dict(item["properties"])})
     return others + [
         marked for group in _joined(groups).values() for marked in _mark_group(sorted(group, key=rank), settings)
     ]
@@ -85,10 +84,9 @@ def _mark_group(ordered: list[Item], settings: Settings) -> list[Item]:
 
 
 def _unmarked(item: Item) -> Item:
-    copy = deepcopy(item)
-    copy["properties"].pop("deprecated", None)
-    copy["links"] = [link for link in copy.get("links", []) if link["rel"] not in _VERSION_RELS]
-    return copy
+    properties = {name: value for name, value in item["properties"].items() if name != "deprecated"}
+    links = [link for link in item.get("links", []) if link["rel"] not in _VERSION_RELS]
+    return {**item, "properties": properties, "links": links}
 
 
 def _link(rel: str, item: Item, settings: Settings) -> dict[str, str]:

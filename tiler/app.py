@@ -23,10 +23,11 @@ from titiler.pgstac.factory import MosaicTilerFactory, add_search_list_route, ad
 
 from stac import openapi
 from stac.settings import Settings
-from tiler import health, places
+from tiler import edr, health, places
 from tiler.dependencies import MosaicParams, collection_path, item_path, object_path
 from tiler.docs import add_docs
 from tiler.edr import EdrExtension
+from tiler.edr_documents import landing_links
 from tiler.errors import add_error_handlers
 from tiler.extension import SeriesExtension
 from tiler.jobs.airflow import Airflow
@@ -68,6 +69,7 @@ def create_app(settings: Settings | None = None, tiler: TilerSettings | None = N
     for factory in (TMSFactory(), AlgorithmFactory(), ColorMapFactory()):
         app.include_router(factory.router)
     app.include_router(health.router)
+    app.include_router(edr.router)
     app.include_router(places.router)
     _add_landing(app)
     openapi.told(app, openapi.tiler)
@@ -235,12 +237,14 @@ def _add_landing(app: FastAPI) -> None:
         browser: str = app.state.tiler.stac_browser_url
         return {
             "title": app.title,
+            "description": "Sentinel-2 as map tiles, and as time series of any place (also by OGC API - EDR).",
             "links": [
                 *([{"rel": "stac-browser", "type": "text/html", "href": browser}] if browser else []),
                 {"rel": "self", "type": "application/json", "href": f"{base}/"},
                 {"rel": "service-desc", "type": "application/vnd.oai.openapi+json;version=3.1", "href": f"{base}/api"},
                 {"rel": "service-doc", "type": "text/html", "href": f"{base}/api.html"},
                 {"rel": "status", "type": "application/json", "href": f"{base}/readyz"},
+                *landing_links(base),
                 {"rel": "tiling-schemes", "type": "application/json", "href": f"{base}/tileMatrixSets"},
             ],
         }

@@ -160,6 +160,7 @@ def _engine(tiler: "TilerSettings") -> "Iterator[Engine]":
             store=objects.connect(settings, seconds=tiler.object_seconds),
             threads=tiler.threads,
             requests=tiler.requests,
+            gdal_seconds=tiler.gdal_seconds,
             limits=Limits(feature_pixels=tiler.max_feature_pixels, pixel_reads=tiler.job_max_pixel_reads),
         )
         with engine:

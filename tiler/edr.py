@@ -4,26 +4,64 @@ import json
 from collections.abc import Mapping
 from functools import partial
 from threading import Event
+from typing import Any
 
 import shapely
 from attrs import define
-from fastapi import Request
+from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import Response
 from shapely.geometry import mapping
 from titiler.core.factory import BaseFactory, FactoryExtension
 
 from stac.errors import UnknownNameError
 from stac.indices import get_index
+from tiler.edr_documents import CONFORMANCE, collection_document, collections_document
 from tiler.extension import Collection, answer, parameters_of, route_options
 from tiler.presence import while_wanted
 from tiler.series.errors import SeriesRequestError
 from tiler.series.features import parse_features
-from tiler.series.request import INDICES_COLLECTION, PARAMETERS
+from tiler.series.request import COLLECTIONS, INDICES_COLLECTION, PARAMETERS
 
 _OWN = ("coords", "parameter-name", "crs")
 _CRS = ("CRS84", "OGC:CRS84", "http://www.opengis.net/def/crs/OGC/1.3/CRS84")
 _KINDS = {"position": ("Point", "MultiPoint"), "area": ("Polygon", "MultiPolygon")}
 _LONGEST = 100_000
+
+
+router = APIRouter(tags=["OGC API - EDR"])
+
+
+@router.get("/conformance")
+def conformance() -> dict[str, list[str]]:
+    """The classes of OGC standards that hold here."""
+    return {"conformsTo": list(CONFORMANCE)}
+
+
+@router.get("/collections")
+def collections(request: Request) -> dict[str, Any]:
+    """The collections of which there are series."""
+    found = _held(request)
+    return collections_document([found[name] for name in COLLECTIONS if name in found], _base(request))
+
+
+@router.get("/collections/{collection_id}")
+def collection(request: Request, collection_id: Collection) -> dict[str, Any]:
+    """What may be asked of a collection, and how."""
+    found = _held(request)
+    if collection_id not in found:
+        raise HTTPException(404, f"no series of collection {collection_id!r}: choose from {', '.join(COLLECTIONS)}")
+    return collection_document(found[collection_id], _base(request))
+
+
+def _base(request: Request) -> str:
+    return str(request.base_url).rstrip("/")
+
+
+def _held(request: Request) -> dict[str, dict[str, Any]]:
+    """The STAC documents of our collections, by id."""
+    with request.app.state.dbpool.connection() as connection:
+        rows = connection.execute("SELECT id, content FROM pgstac.collections WHERE id = ANY(%s)", (list(COLLECTIONS),))
+        return dict(rows.fetchall())
 
 
 @define

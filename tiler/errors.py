@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -21,6 +22,7 @@ from rio_tiler.errors import (
     TileOutsideBounds,
 )
 from starlette.exceptions import HTTPException as StarletteHTTPException
+from starlette.routing import NoMatchFound
 from titiler.core.errors import BadRequestError, TileNotFoundError, TilerError
 from titiler.pgstac.errors import MosaicNotFoundError, ReadOnlyPgSTACError
 
@@ -43,7 +45,6 @@ class ImageTooLargeError(Exception):
 _TOO_BIG = "the image would be too large: ask for a smaller place, or set max_size, or width and height"
 _STATUS: dict[type[Exception], HTTPStatus] = {
     SeriesRequestError: HTTPStatus.BAD_REQUEST,
-    SeriesTooLargeError: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     UnknownNameError: HTTPStatus.BAD_REQUEST,
     SearchError: HTTPStatus.BAD_REQUEST,
     HrefNotAllowedError: HTTPStatus.BAD_REQUEST,
@@ -107,6 +108,7 @@ def add_error_handlers(app: FastAPI) -> None:
     """Translate every error that a request may cause; nothing about our inside is told on an unforeseen one."""
     for error, status in _STATUS.items():
         app.add_exception_handler(error, _say(status))
+    app.add_exception_handler(SeriesTooLargeError, _too_large)
     for telling in _TELLING:
         app.add_exception_handler(telling, _told)
     app.add_exception_handler(StarletteHTTPException, _http_error)
@@ -124,6 +126,19 @@ def _say(status: HTTPStatus) -> Callable[[Request, Exception], JSONResponse]:
         return problem(status, str(error))
 
     return handler
+
+
+def _too_large(request: Request, error: Exception) -> JSONResponse:
+    """Over a limit; where large extractions are taken as jobs, with a link to them."""
+    answer = partial(problem, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, str(error))
+    try:
+        path = request.app.url_path_for("create_job", collection_id=request.path_params["collection_id"])
+    except (NoMatchFound, KeyError):
+        return answer()
+    if request.url.path.endswith(path):  # too large even for a job
+        return answer()
+    base = str(request.base_url).rstrip("/")
+    return answer(links=[{"rel": "jobs", "href": f"{base}{path}", "method": "POST"}])
 
 
 def _told(request: Request, error: Exception) -> JSONResponse:

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from fastapi import APIRouter, Request
-from fastapi.responses import JSONResponse
 from shapely.geometry import mapping
 from starlette.concurrency import run_in_threadpool
+from titiler.core.resources.responses import GeoJSONResponse
 
 from tiler.bodies import read_files
 from tiler.series.features import Feature
@@ -22,10 +22,20 @@ _KINDS = (
     "multipart/form-data",
 )
 _BODY = {"requestBody": {"required": True, "content": {kind: {"schema": {"type": "object"}} for kind in _KINDS}}}
+_REFUSED: dict[int | str, dict[str, Any]] = {
+    400: {"description": "The file holds no places that can be read: the answer says what to send"},
+    413: {"description": "Over a limit: the answer gives the numbers"},
+}
 
 
-@router.post("/places", summary="Read a file of places", openapi_extra=_BODY)
-async def places(request: Request) -> JSONResponse:
+@router.post(
+    "/places",
+    summary="Read a file of places",
+    response_class=GeoJSONResponse,
+    responses=_REFUSED,
+    openapi_extra=_BODY,
+)
+async def places(request: Request) -> GeoJSONResponse:
     """GeoJSON of the places in an uploaded file, in degrees, and a report of what was repaired, moved or left out.
 
     Takes a zipped shapefile, GeoPackage, KML, KMZ, GPX, GeoJSON or CSV with longitude and latitude, as the body or as
@@ -33,7 +43,7 @@ async def places(request: Request) -> JSONResponse:
     """
     tiler: TilerSettings = request.app.state.tiler
     files = await read_files(request, tiler.max_body_bytes)
-    return JSONResponse(await run_in_threadpool(_read, files, tiler), media_type="application/geo+json")
+    return GeoJSONResponse(await run_in_threadpool(_read, files, tiler))
 
 
 def _read(files: Mapping[str, bytes], tiler: TilerSettings) -> dict[str, Any]:

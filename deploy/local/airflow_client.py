@@ -7,6 +7,8 @@ from typing import Any, Self
 
 import httpx
 
+_SECONDS = 120.0
+"""A busy machine's Airflow takes its time, right after its start above all."""
 ENDED = frozenset({"success", "failed", "upstream_failed", "skipped", "removed"})
 
 
@@ -18,11 +20,11 @@ class Airflow:
     """Airflow at an address where everyone is admin (the embedded stack's)."""
 
     def __init__(self, url: str) -> None:
-        token = httpx.get(f"{url}/auth/token", timeout=30, trust_env=False)
+        token = httpx.get(f"{url}/auth/token", timeout=_SECONDS, trust_env=False)
         if not token.is_success:
             raise AirflowError(f"{url}/auth/token: {token.status_code} {token.text[:200]}")
         headers = {"Authorization": f"Bearer {token.json()['access_token']}"}
-        self._client = httpx.Client(base_url=f"{url}/api/v2/", headers=headers, timeout=30, trust_env=False)
+        self._client = httpx.Client(base_url=f"{url}/api/v2/", headers=headers, timeout=_SECONDS, trust_env=False)
 
     def __enter__(self) -> Self:
         return self

@@ -30,8 +30,8 @@ from stac.errors import NameFormatError
 from stac.naming import ProductName
 
 _COLLECTIONS = {"L1C": "sentinel-2-l1c", "L2A": "sentinel-2-l2a"}
-# The granule's folder is named after the start of its datastrip, too.
-_DATASTRIP = re.compile(r"/(?:DATASTRIP/DS_[^/]*_S|GRANULE/L(?:1C|2A)_T\w{5}_A\d{6}_)(\d{8}T\d{6})/")
+# Its id tells when a datastrip begins; so do its folder and that of the granule.
+_DATASTRIP = re.compile(r"(?:_DS_\w+_S|/DATASTRIP/DS_[^/]*_S|/GRANULE/L(?:1C|2A)_T\w{5}_A\d{6}_)(\d{8}T\d{6})[/_]")
 _PRODUCT_ID = re.compile(r"/Products\(([0-9a-fA-F-]{36})\)")
 _PREFIX = re.compile(r"[A-Za-z0-9_./-]+")
 _SIGNED_FOR = timedelta(hours=1)
@@ -112,7 +112,8 @@ class Cdse:
             return None
         cover = found["properties"].get("eo:cloud_cover")
         size = found["assets"].get("Product", {}).get("file:size")
-        datastrip = next((match[1] for href in _hrefs(found) if (match := _DATASTRIP.search(href))), None)
+        places = (f"{found['properties'].get('eopf:datastrip_id')}", *_hrefs(found))
+        datastrip = next((match[1] for text in places if (match := _DATASTRIP.search(text))), None)
         return Offer(
             source=self.name,
             name=str(name),

@@ -115,4 +115,5 @@ def _as_item(offer: Offer) -> dict[str, Any]:
     properties = {"s2:generation_time": f"{name.discriminator:%Y-%m-%dT%H:%M:%SZ}"}
     if offer.datastrip_start:
         properties["s2:datastrip_id"] = f"_S{offer.datastrip_start}_N{name.baseline}"
-    return {"id": offer.name, "collection": name.level, "properties": properties, "links": []}
+    collection = UNLESS[name.level.lower()]
+    return {"id": offer.name, "collection": collection, "properties": properties, "links": []}

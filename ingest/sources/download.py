@@ -74,8 +74,8 @@ class Draft:
         free = shutil.disk_usage(self.folder).free
         if missing > 0 and missing + self.keep_free_gb * _GB > free:
             raise NoSpaceError(
-                f"{self.final.name}: {missing / _GB:.2f} GB are to come, {free / _GB:.2f} GB are free at "
-                f"{self.final.parent}, of which {self.keep_free_gb:g} stay free (INGEST_KEEP_FREE_GB): make room"
+                f"{self.final.name}: {missing / _GB:.2f} GB are to come, {free / _GB:.2f} GB are free on the inbox's "
+                f"disk, of which {self.keep_free_gb:g} stay free (INGEST_KEEP_FREE_GB): make room"
             )
 
     def _present(self, file: File) -> int:

@@ -36,6 +36,7 @@ type Resolver = Callable[[str], tuple[str, dict[str, str]]]
 
 _ANSWER_LIMIT = 32 * 1024**2
 _REDIRECTS = 5
+_FAMILY = 2
 _PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
 _TIMEOUT = httpx.Timeout(60, connect=15)
 
@@ -195,7 +196,7 @@ class Web:
         address, own = self.resolve(href)
         home = url = httpx.URL(address)
         for _ in range(_REDIRECTS + 1):
-            sent = {**headers, **(own if _same_origin(url, home) else {})}
+            sent = {**headers, **(own if is_own(url, home) else {})}
             with self._client.stream(method, url, headers=sent, **options) as response:
                 if not response.has_redirect_location:
                     yield response
@@ -224,8 +225,16 @@ class Web:
         raise RefusedError(f"{where}: {status}")
 
 
-def _same_origin(one: httpx.URL, other: httpx.URL) -> bool:
-    return (one.scheme, one.host, one.port) == (other.scheme, other.host, other.port)
+def is_own(url: httpx.URL, home: httpx.URL) -> bool:
+    """Whether credentials for `home` may be shown at `url`: the same origin, or HTTPS at a sister of its host.
+
+    Sisters share all but the first label (`download.` and `zipper.dataspace.copernicus.eu`), of which three are left.
+    """
+    if (url.scheme, url.host, url.port) == (home.scheme, home.host, home.port):
+        return True
+    family = home.host.partition(".")[2]
+    named = url.port == home.port and family.count(".") >= _FAMILY and not family.rpartition(".")[2].isdigit()
+    return named and (url.scheme, home.scheme) == ("https", "https") and url.host.partition(".")[2] == family
 
 
 def _bare(url: str) -> str:

@@ -34,6 +34,7 @@ CORNER = 5120
 """First row and column of the patch."""
 GRID = Grid(epsg=32648, width=SIZE, height=SIZE, left=499980.0, top=1400040.0, pixel_width=10.0, pixel_height=10.0)
 FIRST = datetime(2018, 1, 3, 3, 11, 21, tzinfo=UTC)
+STEP = timedelta(days=5)
 VARIANTS = 16
 """Images of each kind, in random order over the dates: so many that no compressor finds a date again in a pack."""
 WEST, SOUTH, EAST, NORTH = 104.9998, 11.66, 106.02, 12.67
@@ -43,7 +44,7 @@ WEST, SOUTH, EAST, NORTH = 104.9998, 11.66, 106.02, 12.67
 def fill(settings: Settings, dates: int) -> list[str]:
     """Store and register `dates` index products, five days apart; returns their ids, oldest first."""
     store = Store.connect(settings)
-    names = [_name(FIRST + timedelta(days=5 * number)) for number in range(dates)]
+    names = [_name(FIRST + STEP * number) for number in range(dates)]
     with tempfile.TemporaryDirectory() as folder:
         with ThreadPoolExecutor(2) as pool:
             files = list(pool.map(lambda variant: _write(Path(folder), variant), range(VARIANTS)))

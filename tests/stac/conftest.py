@@ -1,14 +1,19 @@
 """Scenes and items."""
 
 import json
-from collections.abc import Callable
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+import uvicorn
 from pydantic import SecretStr
 
+from stac.api import create_app
 from stac.assets import COG
 from stac.bands import bands_of, layers_of
 from stac.collections import INDICES
@@ -117,6 +122,30 @@ def make_index_assets(scene: Scene, fields: tuple[str, ...] = ()) -> list[Stored
     ]
     mask = _stored(scene, "MASK", gsd=10, data_type="uint16", meaning=Radiometry(nodata=0), collection=INDICES)
     return [*images, replace(mask, mask_fields=fields)]
+
+
+@pytest.fixture(scope="session")
+def serve(free_port: Callable[..., int]) -> Callable[[Settings], AbstractContextManager[str]]:
+    """Serves the API on a real port, under /stac, as behind the gateway; yields its address."""
+
+    @contextmanager
+    def serving(settings: Settings) -> Iterator[str]:
+        app = create_app(settings)
+
+        async def under_stac(scope: Any, receive: Any, send: Any) -> None:
+            await app({**scope, "root_path": "/stac"}, receive, send)
+
+        port = free_port()
+        running = uvicorn.Server(uvicorn.Config(under_stac, port=port, log_level="warning", ws="none", lifespan="on"))
+        thread = threading.Thread(target=running.run)
+        thread.start()
+        while not running.started:
+            time.sleep(0.05)
+        yield f"http://127.0.0.1:{port}/stac"
+        running.should_exit = True
+        thread.join()
+
+    return serving
 
 
 type Document = dict[str, Any]

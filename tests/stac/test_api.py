@@ -2,15 +2,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
-import threading
-import time
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pystac_client
 import pytest
-import uvicorn
 from psycopg.conninfo import make_conninfo
 from starlette.testclient import TestClient
 
@@ -50,26 +46,10 @@ def client(settings: Settings, published: dict[str, list[str]]) -> Iterator[Test
 
 
 @pytest.fixture(scope="module")
-def server(settings: Settings, published: dict[str, list[str]]) -> Iterator[str]:
-    """The API on a real port, under /stac, as behind the gateway."""
+def server(settings: Settings, published: dict[str, list[str]], serve: Callable[..., Any]) -> Iterator[str]:
     assert published
-    app = create_app(settings)
-
-    async def under_stac(scope: Any, receive: Any, send: Any) -> None:
-        await app({**scope, "root_path": "/stac"}, receive, send)
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    config = uvicorn.Config(under_stac, port=port, log_level="warning", ws="none", lifespan="on")
-    running = uvicorn.Server(config)
-    thread = threading.Thread(target=running.run)
-    thread.start()
-    while not running.started:
-        time.sleep(0.05)
-    yield f"http://127.0.0.1:{port}/stac"
-    running.should_exit = True
-    thread.join()
+    with serve(settings) as address:
+        yield address
 
 
 def ids(response: httpx.Response) -> list[str]:
@@ -501,6 +481,50 @@ def test_any_page_may_ask(client: TestClient, path: str) -> None:
         assert 200 <= response.status_code < 300
         assert response.headers["access-control-allow-origin"] == "*"
     assert client.get(path, headers={"Origin": "https://x.org"}).headers["access-control-allow-origin"] == "*"
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Forwarded": 'proto=https;host="eo.example.org"'},
+        {"X-Forwarded-Host": "eo.example.org", "X-Forwarded-Proto": "https"},
+        {"X-Forwarded-Host": "eo.example.org", "X-Forwarded-Proto": "https", "X-Forwarded-Port": "443"},
+    ],
+)
+def test_links_are_those_of_the_proxy_and_its_prefix(client: TestClient, headers: dict[str, str]) -> None:
+    base = "https://eo.example.org/stac"
+
+    def links(path: str, rel: str, **params: str) -> list[str]:
+        document = client.get(path, params=params, headers=headers).json()
+        return [link["href"] for link in document["links"] if link["rel"] == rel]
+
+    assert links("/stac/", "self") == [f"{base}/"]
+    assert links(COLLECTIONS, "self") == [f"{base}/collections"]
+    assert links(f"{COLLECTIONS}/{L2A}", "items") == [f"{base}/collections/{L2A}/items"]
+    assert links("/stac/aggregate", "self") == [f"{base}/aggregate"]
+    (item,) = client.get(SEARCH, params={"collections": L2A, "limit": "1"}, headers=headers).json()["features"]
+    own = f"{base}/collections/{L2A}/items/{item['id']}"
+    assert [link["href"] for link in item["links"] if link["rel"] == "self"] == [own]
+    assert links(own.replace("https://eo.example.org", ""), "self") == [own]
+    (following,) = links(SEARCH, "next", limit="1")
+    assert following.startswith(f"{base}/search?")
+
+
+@pytest.mark.parametrize("name", ["Host", "X-Forwarded-Host", "Forwarded"])
+@pytest.mark.parametrize("value", [b"eo\xff.org", b"eo.org<script>"])
+def test_a_host_that_is_no_text_is_a_400(client: TestClient, name: str, value: bytes) -> None:
+    assert_problem(client.get("/stac/", headers={name.encode(): value}), 400)
+
+
+@pytest.mark.parametrize(
+    ("path", "params", "status"),
+    [(SEARCH, {"limit": "x"}, 400), ("/stac/nope", {}, 404), (f"{COLLECTIONS}/nope/items", {}, 404)],
+)
+def test_any_page_may_read_why_it_was_refused(client: TestClient, path: str, params: Any, status: int) -> None:
+    response = client.get(path, params=params, headers={"Origin": "https://radiantearth.github.io"})
+
+    assert_problem(response, status)
+    assert response.headers["access-control-allow-origin"] == "*"
 
 
 @pytest.mark.parametrize("path", ["/livez", "/readyz", "/_mgmt/ping", "/_mgmt/health"])

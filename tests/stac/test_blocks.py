@@ -56,11 +56,12 @@ def test_blocks_are_located_by_number_and_unknown_images_are_told(settings, publ
             connection, [Run(key=key, first=0, count=1), Run(key="no/such.tif", first=0, count=1),
                          Run(key=key, first=44, count=3)],
         )  # fmt: skip
-        images = blocks.describe(connection, [key, "no/such.tif"])
+        unknown, (image, same) = blocks.look_up(
+            connection, [Run(key="no/such.tif", first=0, count=1), Run(key=key, first=44, count=3)]
+        )
 
     assert spans == [SPANS[:12], None, SPANS[44 * 12 : 47 * 12]]
-    assert list(images) == [key]
-    image = images[key]
+    assert (unknown, image.key, same) == (None, key, spans[2])
     assert (image.epsg, image.left, image.top, image.size, image.height, image.width) == (
         32648, 499980, 1400040, 10, 10980, 10980,
     )  # fmt: skip

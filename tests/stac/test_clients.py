@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
-import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -15,12 +13,10 @@ import odc.stac
 import pystac_client
 import pytest
 import rasterio
-import uvicorn
 from minio import Minio
 
 from ingest.pipeline import ingest_product
 from ingest.sample import ProductSpec, write_product
-from stac.api import create_app
 from stac.collections import COLLECTION_IDS, INDICES, L2A
 
 if TYPE_CHECKING:
@@ -56,22 +52,9 @@ def archive(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Set
 
 
 @pytest.fixture(scope="module")
-def server(archive: Settings, free_port: Callable[..., int]) -> Iterator[str]:
-    """Address of the API on a real port, under /stac, as behind the gateway."""
-    app = create_app(archive)
-
-    async def under_stac(scope: Any, receive: Any, send: Any) -> None:
-        await app({**scope, "root_path": "/stac"}, receive, send)
-
-    port = free_port()
-    running = uvicorn.Server(uvicorn.Config(under_stac, port=port, log_level="warning", ws="none", lifespan="on"))
-    thread = threading.Thread(target=running.run)
-    thread.start()
-    while not running.started:
-        time.sleep(0.05)
-    yield f"http://127.0.0.1:{port}/stac"
-    running.should_exit = True
-    thread.join()
+def server(archive: Settings, serve: Callable[..., Any]) -> Iterator[str]:
+    with serve(archive) as address:
+        yield address
 
 
 @pytest.fixture(scope="module")

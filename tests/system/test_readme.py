@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import re
 import shutil
 import subprocess
@@ -49,10 +50,47 @@ def test_the_curl_of_an_area_answers_csv(ingested):
 
 
 def test_the_python_snippet_prints_the_series(ingested):
-    (snippet,) = blocks("python")
+    (snippet,) = [block for block in blocks("python") if "read_csv" in block]
     since = snippet.replace("2025-06-01", "2025-01-01")  # the tests' archive is of January
     printed = run([sys.executable, "-c"], since, ingested.stack.url)
     assert printed.count("48PWU") == 3
+
+
+def snippet_of(library: str, address: str) -> str:
+    (snippet,) = [
+        block for block in blocks("python") if re.findall(r"^import (\S+)", block, re.MULTILINE)[0] == library
+    ]
+    return run([sys.executable, "-W", "ignore", "-c"], snippet, address)
+
+
+def test_the_snippet_of_pystac_client_lists_scenes(ingested):
+    printed = snippet_of("pystac_client", ingested.stack.url).splitlines()
+    assert printed[0] == "3 scenes"
+    assert [line.split()[0] for line in printed[1:]] == ["2025-01-15", "2025-01-10", "2025-01-05"]
+    assert all(f"{ingested.stack.url}/data/" in line for line in printed[1:])
+
+
+def test_the_snippet_of_odc_stac_makes_reflectance(ingested):
+    printed = snippet_of("odc.stac", ingested.stack.url)
+    means = [float(number) for number in re.findall(r"\d+\.\d+", printed)]
+    assert len(means) == 3
+    assert all(0 < mean < 1 for mean in means)
+
+
+def test_the_snippet_of_gdal_opens_a_search(ingested):
+    assert snippet_of("rasterio", ingested.stack.url).startswith("EPSG:32648 (192, 192)")
+
+
+def test_the_command_of_stac_client_counts(ingested):
+    (command,) = [block for block in blocks("sh") if block.startswith("stac-client")]
+    assert "3 items matched" in run(["bash", "-c"], f"{ROOT}/.venv/bin/{command}", ingested.stack.url)
+
+
+def test_the_curl_of_counts_answers(ingested):
+    (command,) = [block for block in blocks("sh") if "/stac/aggregate" in block]
+    counted = json.loads(run(["bash", "-c"], command.replace("curl", "curl -sf"), ingested.stack.url))
+    assert counted["aggregations"][0]["value"] == 3
+    assert [each["name"] for each in counted["aggregations"]] == re.findall(r"(\w+_(?:count|frequency))", command)
 
 
 def test_every_index_mask_and_parameter_of_the_table_exists_and_none_is_missing():

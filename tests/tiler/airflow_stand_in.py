@@ -27,7 +27,7 @@ class StandIn:
             self.logins.append(f"{method} {body.get('username', '')} {body.get('password', '')}")
             return 201, {"access_token": self.token}
         if bearer != f"Bearer {self.token}":
-            return 401, {"detail": "Invalid JWT token"}
+            return 403, {"detail": "Forbidden"}  # as Airflow 3.3.2 does, not 401
         if method == "POST" and path == RUNS:
             job = body["dag_run_id"]
             assert body["conf"] == {"job": job}

@@ -90,6 +90,22 @@ def test_without_a_valid_pixel_there_are_counts_and_nothing_else():
     assert (found.mean, found.minimum, found.median, found.std, found.percentiles) == (None, None, None, None, (None,))
 
 
+@pytest.mark.parametrize("value", [0.25, np.nan])
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("probability", [30.0, np.nan])
+def test_one_pixel_is_summed_up_as_two_of_it_are(value, masked, probability):
+    one = summarise(
+        pixels([value], weights=[0.5], masked=[masked], probability=[probability], outside=0.25), (10.0, 90.0)
+    )
+    two = summarise(
+        pixels(
+            [value] * 2, weights=[0.25] * 2, masked=[masked] * 2, probability=[probability] * 2, outside=0.25
+        ), (10.0, 90.0),
+    )  # fmt: skip
+
+    assert one == two
+
+
 def test_parts_are_merged_as_if_they_were_one():
     whole = pixels([1, 2, 3, 4], weights=[1, 0.5, 0.5, 1], outside=3)
     parts = [pixels([1, 2], weights=[1, 0.5], outside=1), pixels([3, 4], weights=[0.5, 1], outside=2)]

@@ -2,6 +2,7 @@
 
 import struct
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime
 from threading import BoundedSemaphore
 
@@ -56,8 +57,8 @@ def observation(day):
     )  # fmt: skip
 
 
-def fields(count):
-    boxes = [shapely.box(500_100 + 50 * i, 1_299_800, 500_140 + 50 * i, 1_299_850) for i in range(count)]
+def fields(count, step=50):
+    boxes = [shapely.box(500_100 + step * i, 1_299_800, 500_140 + step * i, 1_299_850) for i in range(count)]
     return [Feature(id=str(i), geometry=project(box, 32648, 4326)) for i, box in enumerate(boxes)]
 
 
@@ -88,9 +89,24 @@ def test_features_of_one_overpass_are_read_together_and_overpasses_apart():
 
 
 def test_many_features_are_shared_out_so_that_memory_stays_bounded():
-    _, found = made(fields(100), [observation(5)])
+    _, found = made(fields(600, step=4), [observation(5)])
 
-    assert [len(unit.acquisitions) for unit in found] == [64, 36]
+    assert [len(unit.acquisitions) for unit in found] == [500, 100]
+
+
+def test_features_far_apart_are_shared_out_by_the_blocks_that_they_touch():
+    whole = replace(GRID, height=10_980, width=10_980)
+    wide = observation(5)
+    images = {name: replace(image, grid=whole) for name, image in wide.images.items()}
+    corners = [(500_300 + 2560 * i, 1_299_700 - 2560 * j) for i in range(9) for j in range(9) for _ in range(3)]
+    apart = [
+        Feature(id=str(number), geometry=project(shapely.box(x, y - 100, x + 100, y), 32648, 4326))
+        for number, (x, y) in enumerate(corners)
+    ]
+    _, found = made(apart, [replace(wide, images=images, footprint=shapely.box(104, 10, 107, 13))])
+
+    assert [len(unit.acquisitions) for unit in found] == [3 * 64, 3 * 17]
+    assert {len(acquisition.blocks) for unit in found for acquisition in unit.acquisitions} == {1}
 
 
 def test_the_cost_counts_blocks_once_per_unit_and_images_without_index(store):

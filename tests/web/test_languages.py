@@ -15,8 +15,8 @@ ROOT = Path(__file__).resolve().parents[2]
 WORDS = ROOT / "tiler" / "web" / "src" / "i18n"
 KHMER = re.compile("[\u1780-\u17ff]")
 SAME = re.compile(
-    r"Sen2Extract|EN|FR|ខ្មែរ|ND\w+( Gao| McFeeters)?|MNDWI|L[12][AC] · .*|Satellite|Sentinel-2\w|Date|CSV|Image|48P\w\w"
-    r"|[^a-zA-Z]*|\(NIR . SWIR\) / \(NIR \+ SWIR\)|\d+ (km|m)|\d\d:\d\d UTC|NDVI [\d.]+|.*° [NE]"
+    r"Sen2Extract|EN|FR|ខ្មែរ|ND\w+( Gao| McFeeters)?|MNDWI|L[12][AC] · .*|Satellite|Sentinel-2\w|Date|CSV|[Ii]mage"
+    r"|48P\w\w|[^a-zA-Z]*|\(NIR . SWIR\) / \(NIR \+ SWIR\)|\d+ (km|m)|\d\d:\d\d UTC|NDVI [\d.]+|.*° [NE]"
     r"|Parquet|GeoJSON|CoverageJSON|curl|Python|R|QGIS"
 )
 """Lines that may be the same as in English: names, codes, formulas and numbers."""

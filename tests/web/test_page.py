@@ -26,7 +26,7 @@ def place(stack: Any) -> str:
 
 def curve(page: Page) -> Locator:
     """The curve is a slider over the images."""
-    return page.get_by_role("slider")
+    return page.get_by_role("slider", name="curve")
 
 
 def address(page: Page) -> dict[str, str]:

@@ -11,7 +11,9 @@ from stac.jobs import DAG
 from tiler.series.errors import SeriesError
 from tiler.settings import TilerSettings
 
-_SECONDS = 10.0
+_SECONDS = 30.0
+"""To hand a job over: a busy Airflow is slow, and refusing then would be no better."""
+_SECONDS_TO_ASK = 5.0
 _RUNS = f"/api/v2/dags/{DAG}/dagRuns"
 
 
@@ -50,26 +52,30 @@ class Airflow:
 
     def state(self, job: str) -> str | None:
         """`queued`, `running`, `success` or `failed`; None where Airflow knows no such run."""
-        answer = self._ask("GET", f"{_RUNS}/{job}")
+        answer = self._ask("GET", f"{_RUNS}/{job}", seconds=_SECONDS_TO_ASK)
         return None if answer.status_code == HTTPStatus.NOT_FOUND else str(_checked(answer)["state"])
 
     def stop(self, job: str) -> None:
         """End the run; tasks at work are told to stop."""
-        answer = self._ask("PATCH", f"{_RUNS}/{job}", {"state": "failed"})
+        answer = self._ask("PATCH", f"{_RUNS}/{job}", {"state": "failed"}, seconds=_SECONDS_TO_ASK)
         if answer.status_code != HTTPStatus.NOT_FOUND:
             _checked(answer)
 
-    def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> httpx.Response:
-        answer = self._send(method, path, body)
-        if answer.status_code == HTTPStatus.UNAUTHORIZED:  # the token has expired, or Airflow has a new secret
+    def _ask(
+        self, method: str, path: str, body: dict[str, Any] | None = None, *, seconds: float = _SECONDS
+    ) -> httpx.Response:
+        answer = self._send(method, path, body, seconds)
+        # The token has expired, or Airflow has a new secret: it answers 403 to that.
+        if answer.status_code in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
             self._token = ""
-            answer = self._send(method, path, body)
+            answer = self._send(method, path, body, seconds)
         return answer
 
-    def _send(self, method: str, path: str, body: dict[str, Any] | None) -> httpx.Response:
+    def _send(self, method: str, path: str, body: dict[str, Any] | None, seconds: float) -> httpx.Response:
         try:
             self._token = self._token or self._log_in()
-            return self.client.request(method, path, json=body, headers={"Authorization": f"Bearer {self._token}"})
+            headers = {"Authorization": f"Bearer {self._token}"}
+            return self.client.request(method, path, json=body, headers=headers, timeout=seconds)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise AirflowAwayError(f"Airflow cannot be reached ({type(error).__name__})") from error
 

@@ -19,11 +19,12 @@ from stac.bands import BANDS
 from tiler.series import packs
 from tiler.series.acquisitions import Nearest, Observation, find, nearest
 from tiler.series.errors import SeriesTooLargeError
-from tiler.series.features import Feature, all_of
+from tiler.series.features import Feature, around
+from tiler.series.overpasses import Acquisition, Overpasses
 from tiler.series.patience import Guarded, Patience
 from tiler.series.request import SeriesRequest
 from tiler.series.rows import Row, Series, Told, ordered
-from tiler.series.sampling import Acquisition, Sampler, acquisitions_of
+from tiler.series.sampling import Sampler
 from tiler.series.units import Blocks, Cost, Unit, fetch, locate, total, units
 from tiler.series.version import VERSION
 
@@ -96,11 +97,13 @@ class Engine:
         """What the request comes to; raises `SeriesRequestError`, or `SeriesTooLargeError` with the numbers."""
         for feature in features:
             _refuse_huge(feature)
-        place = all_of(features)
+        place = around(features)
         with self.pool.connection() as connection:
-            observations = find(connection, request, place, self.bucket)
-            near = None if observations else nearest(connection, request.collection, place)
-        acquisitions = [one for feature in features for one in acquisitions_of(feature, observations)]
+            overpasses = Overpasses(find(connection, request, place, self.bucket))
+            acquisitions = [one for feature in features for one in overpasses.over(feature)]
+            near = None if acquisitions else nearest(connection, request.collection, place)
+        seen = {id(found): found for one in acquisitions for found in one.bare}
+        observations = sorted(seen.values(), key=lambda found: (found.acquired, found.tile, found.item_id))
         sizes = [one.pixels for one in acquisitions]
         self._check_cost(acquisitions, sizes, _images_per_item(request))
         return Plan(
@@ -112,10 +115,10 @@ class Engine:
             nearest=near,
         )
 
-    def stream(self, plan: Plan, told: Told, gone: Event | None = None) -> Iterator[Row]:
+    def stream(self, plan: Plan, told: Told | None = None, gone: Event | None = None) -> Iterator[Row]:
         """Rows as they are read, the newest acquisition first, those with few valid pixels included; see `run`."""
         newest = sorted(plan.acquisitions, key=lambda one: max(found.acquired for found in one.bare), reverse=True)
-        for found in self._rows(replace(plan, acquisitions=newest), told, gone):
+        for found in self._rows(replace(plan, acquisitions=newest), told or Told(), gone):
             yield from found
 
     def run(self, plan: Plan, gone: Event | None = None) -> Series:

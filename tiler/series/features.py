@@ -10,7 +10,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 from pyproj import Transformer
-from shapely.geometry import GeometryCollection, MultiPoint, MultiPolygon, Point, Polygon, shape
+from shapely.geometry import MultiPoint, MultiPolygon, Point, Polygon, shape
 from shapely.geometry.base import BaseGeometry
 from shapely.validation import explain_validity
 
@@ -21,6 +21,8 @@ _HALF, _WHOLE = 180.0, 360.0
 _DEEPEST = 20
 _SEAM = 1e-6
 """Metres within which two halves meet."""
+_HAIR = np.array([-1e-7, -1e-7, 1e-7, 1e-7])
+"""Degrees, a centimetre: the box of a point is a box."""
 _SEGMENT = 0.01
 """Degrees: edges are cut to this length before they are projected, so that a long edge stays where GeoJSON has it."""
 
@@ -32,6 +34,7 @@ class Feature:
     id: str
     geometry: BaseGeometry
     attributes: Mapping[str, Any] = field(default_factory=dict)
+    _projected: dict[int, BaseGeometry] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def is_points(self) -> bool:
@@ -40,9 +43,17 @@ class Feature:
 
     def projected(self, epsg: int) -> BaseGeometry:
         """The geometry in metres of a UTM zone; halves that meet at the antimeridian are one again."""
-        fine = self.geometry if self.is_points else shapely.segmentize(self.geometry, _SEGMENT)
-        moved = project(fine, 4326, epsg)
-        return shapely.union_all([moved], grid_size=_SEAM) if isinstance(moved, MultiPolygon) else moved
+        if epsg not in self._projected:
+            fine = self.geometry if self.is_points else shapely.segmentize(self.geometry, _SEGMENT)
+            moved = project(fine, 4326, epsg)
+            whole = shapely.union_all([moved], grid_size=_SEAM) if isinstance(moved, MultiPolygon) else moved
+            self._projected[epsg] = whole
+        return self._projected[epsg]
+
+    def bounds_in(self, epsg: int) -> tuple[float, float, float, float]:
+        """West, south, east and north of the geometry in metres of a UTM zone."""
+        bounds: tuple[float, float, float, float] = self.projected(epsg).bounds
+        return bounds
 
 
 def point(longitude: float, latitude: float) -> Feature:
@@ -65,9 +76,13 @@ def parse_features(document: Any, *, max_features: int, max_vertices: int) -> tu
     return features
 
 
-def all_of(features: Sequence[Feature]) -> BaseGeometry:
-    """One geometry that holds every feature, for one query."""
-    return features[0].geometry if len(features) == 1 else GeometryCollection([f.geometry for f in features])
+def around(features: Sequence[Feature]) -> BaseGeometry:
+    """One geometry that holds every feature, and not much more: what a database can compare with quickly."""
+    if len(features) == 1:
+        return features[0].geometry
+    boxes = shapely.bounds(np.array([feature.geometry for feature in features], dtype=object))
+    west, south, east, north = (boxes + _HAIR).T
+    return shapely.union_all(shapely.box(west, south, east, north))
 
 
 def project(geometry: BaseGeometry, source: int, target: int) -> BaseGeometry:

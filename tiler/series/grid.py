@@ -27,6 +27,10 @@ class Grid:
         """Row and column of the pixel that contains a place; may lie outside the grid."""
         return int((self.top - y) // self.size), int((x - self.left) // self.size)
 
+    def fits(self, fine: "Grid") -> bool:
+        """Whether `fine` is this grid, or its refinement."""
+        return self is fine or self.refined(fine.size) == fine
+
     def refined(self, size: float) -> "Grid":
         """The same extent with pixels of `size` metres, which must divide this grid's."""
         factor = round(self.size / size)

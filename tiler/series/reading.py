@@ -170,7 +170,7 @@ def own_window(image: Image, grid: Grid, window: Window, *, smooth: bool) -> Win
 
     Raises `UnreadableError` where the grids do not fit.
     """
-    if image.grid.refined(grid.size) != grid:
+    if not image.grid.fits(grid):
         raise UnreadableError(f"{image.key} does not lie on the grid of its scene")
     factor = round(image.grid.size / grid.size)
     return window if factor == 1 else window.coarsened(factor, image.grid, margin=1 if smooth else 0)
@@ -216,6 +216,6 @@ def needed(
         wanted |= {(band, True) for band in INDICES[name].bands} if computed else {(name, False)}
     for name, smooth in sorted(wanted):
         image = observation.images.get(name)
-        if image is None or 0 in window.shape or image.grid.refined(grid.size) != grid:
+        if image is None or 0 in window.shape or not image.grid.fits(grid):
             continue
         yield image, own_window(image, grid, window, smooth=smooth)

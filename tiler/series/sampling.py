@@ -7,7 +7,6 @@ that it covers, the next what is left. Datastrips of one tile fill each other's 
 
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
 
 import numpy as np
 import shapely
@@ -20,36 +19,16 @@ from tiler.series.coverage import Coverage, Coverages, cover
 from tiler.series.errors import UnreadableError
 from tiler.series.features import Feature, project
 from tiler.series.grid import Grid, Image, Window
-from tiler.series.reading import Gdal, MissingImageError, SceneReader, Source, fine_grid, needed
+from tiler.series.overpasses import Acquisition, TileScene, acquisitions_of
+from tiler.series.reading import Gdal, MissingImageError, SceneReader, Source, needed
 from tiler.series.request import SeriesRequest
 from tiler.series.rows import Row, Status
 from tiler.series.statistics import Pixels, Statistics, merge, summarise
 
+__all__ = ["Acquisition", "Sampler", "TileScene", "acquisitions_of"]
+
 _RANK: tuple[Status, ...] = ("ok", "partial", "masked", "nodata", "no_pixel", "no_mask", "no_data_asset", "unreadable")
 _EXTENT_SEGMENT = 10_000.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class TileScene:
-    """What one tile holds of an acquisition: one observation, or several datastrips, on one grid."""
-
-    tile: str
-    grid: Grid
-    observations: Sequence[Observation]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Acquisition:
-    """One overpass over one feature."""
-
-    feature: Feature
-    scenes: Sequence[TileScene]
-    bare: Sequence[Observation] = ()
-
-    @property
-    def pixels(self) -> int:
-        """Pixels that one image of it needs at most: those of the feature's bounding box, for each item."""
-        return sum(_pixels_within(self.feature, scene.grid) * len(scene.observations) for scene in self.scenes)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -219,28 +198,6 @@ class Sampler:
         )
 
 
-def acquisitions_of(feature: Feature, observations: Sequence[Observation]) -> list[Acquisition]:
-    """The overpasses that saw `feature`, oldest first."""
-    shapely.prepare(feature.geometry)
-    seen = [found for found in observations if feature.geometry.intersects(found.footprint)]
-    ordered = sorted(seen, key=lambda found: (found.overpass, found.tile, found.strip, found.item_id))
-    passes = [_acquisition(feature, list(group)) for _, group in groupby(ordered, key=lambda found: found.overpass)]
-    return sorted(passes, key=lambda one: _earliest(one).acquired)
-
-
-def _acquisition(feature: Feature, observations: Sequence[Observation]) -> Acquisition:
-    scenes = []
-    for tile, group in groupby(observations, key=lambda found: found.tile):
-        usable = [(found, grid) for found in group if (grid := fine_grid(found)) is not None]
-        if usable:
-            scenes.append(TileScene(tile=tile, grid=usable[0][1], observations=[found for found, _ in usable]))
-    return Acquisition(feature=feature, scenes=scenes, bare=observations)
-
-
-def _earliest(acquisition: Acquisition) -> Observation:
-    return min(acquisition.bare, key=lambda found: found.acquired)
-
-
 def _filled(first: Pixels, second: Pixels) -> Pixels:
     """`first`, with the pixels of `second` where it holds nothing; both of one coverage."""
     empty = np.isnan(first.values)
@@ -251,13 +208,6 @@ def _filled(first: Pixels, second: Pixels) -> Pixels:
         cloud_probability=np.where(empty, second.cloud_probability, first.cloud_probability),
         outside=first.outside,
     )
-
-
-def _pixels_within(feature: Feature, grid: Grid) -> int:
-    if feature.is_points:
-        return int(shapely.get_num_coordinates(feature.geometry))
-    west, south, east, north = feature.projected(grid.epsg).bounds
-    return max(1, round(float((east - west) * (north - south)) / grid.size**2))
 
 
 def _extent(grid: Grid, epsg: int) -> BaseGeometry:

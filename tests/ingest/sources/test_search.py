@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import get_args
 
+import httpx
 import pytest
 from fakes.provider import Fault
 
@@ -11,6 +12,9 @@ from ingest.cli_sources import Provider
 from ingest.sources import SOURCES
 from ingest.sources.errors import PassingError, RefusedError
 from ingest.sources.query import box
+from ingest.sources.web import is_own
+
+DAYS = (5, 10, 15, 20, 25)
 
 
 def test_the_command_knows_every_provider():
@@ -21,8 +25,36 @@ def test_all_pages_are_read(cdse, january, provider):
     found = list(cdse().search(january))
     assert len(found) == len({offer.name for offer in found}) == 5
     assert len([one for one in provider.seen if one.path == "/stac/search"]) == 2
-    assert {offer.datastrip_start for offer in found} == {f"202501{day:02}T032134" for day in (5, 10, 15, 20, 25)}
+    assert {offer.datastrip_start for offer in found} == {f"202501{day:02}T032134" for day in DAYS}
     assert all(offer.size and offer.size > 100_000 for offer in found)
+
+
+def test_datastrips_are_told_by_their_id_or_by_a_folder(cdse, january, provider):
+    given = [one.item for one in provider.products.values()]
+    for item in given:
+        del item["assets"]["datastrip_metadata"]
+    assert {offer.datastrip_start for offer in cdse().search(january)} == {f"202501{day:02}T032134" for day in DAYS}
+    for item in given:
+        item["properties"]["eopf:datastrip_id"] = "S2A_OPER_MSI_L2A_DS_2APS_20260628T194416_S20260628T115416_N05.12"
+    assert {offer.datastrip_start for offer in cdse().search(january)} == {"20260628T115416"}
+
+
+@pytest.mark.parametrize(
+    ("url", "home", "own"),
+    [
+        ("https://download.dataspace.copernicus.eu/x", "https://download.dataspace.copernicus.eu/y", True),
+        ("https://zipper.dataspace.copernicus.eu/x", "https://download.dataspace.copernicus.eu/y", True),
+        ("http://zipper.dataspace.copernicus.eu/x", "https://download.dataspace.copernicus.eu/y", False),
+        ("https://evil.zipper.dataspace.copernicus.eu", "https://download.dataspace.copernicus.eu/y", False),
+        ("https://dataspace.copernicus.eu.example.org", "https://download.dataspace.copernicus.eu/y", False),
+        ("https://zipper.dataspace.copernicus.eu:444/", "https://download.dataspace.copernicus.eu/y", False),
+        ("https://other.amazonaws.com", "https://mine.amazonaws.com", False),
+        ("https://127.0.0.1", "https://10.0.0.1", False),
+        ("http://127.0.0.1:81", "http://127.0.0.1:80", False),
+    ],
+)
+def test_credentials_are_shown_to_their_own_hosts_only(url, home, own):
+    assert is_own(httpx.URL(url), httpx.URL(home)) is own
 
 
 def test_level_days_clouds_and_an_area(cdse, january):

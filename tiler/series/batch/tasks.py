@@ -36,6 +36,8 @@ from tiler.series.request import SeriesRequest
 from tiler.settings import TilerSettings
 
 _UNBOUNDED = 2**62
+_PATIENT = 3600.0
+"""Seconds for which a chunk reads images that the block index lacks: nobody waits for it."""
 _DOWNLOADS = {**MEDIA_TYPES, FAILURES: "text/csv", BUNDLE: "application/zip"}
 _LEFTOVER = timedelta(days=2)
 _OPTIONS = "-c search_path=pgstac,public -c application_name=sen2extract-jobs"
@@ -260,6 +262,7 @@ def _office() -> Iterator[Office]:
             store=store,
             threads=tiler.threads,
             requests=tiler.requests,
+            gdal_seconds=_PATIENT,
             limits=limits,
         )
         with engine:

@@ -1,6 +1,7 @@
 /** Addresses of map tiles. */
 import { INDEX_COLLECTION, root, SURFACE_COLLECTION } from "./api";
 import { INDEX_STYLES, type IndexName } from "./indices";
+import { MASKED } from "./masks";
 
 const TILE = "tiles/WebMercatorQuad/{z}/{x}/{y}.png";
 
@@ -11,21 +12,6 @@ const TRUE_COLOUR = "assets=TCI&color_formula=gamma%20RGB%201.5";
 export function colourTiles(itemId: string, collection = SURFACE_COLLECTION): string {
   return `${root}/raster/collections/${collection}/items/${itemId}/${TILE}?${TRUE_COLOUR}`;
 }
-
-type Colour = readonly [red: number, green: number, blue: number, alpha: number];
-
-/** What the default mask leaves out, by Sen2Cor's scene classes, in colours that nothing on the ground has. */
-export const MASKED: Readonly<
-  Record<"cloud" | "cirrus" | "shadow" | "saturated", [Colour, readonly number[]]>
-> = {
-  cloud: [
-    [255, 0, 220, 150],
-    [8, 9],
-  ],
-  cirrus: [[255, 160, 240, 150], [10]],
-  shadow: [[60, 70, 255, 150], [3]],
-  saturated: [[255, 60, 0, 170], [1]],
-};
 
 /** XYZ template of what the default mask leaves out of an item; the rest is transparent. */
 export function cloudTiles(itemId: string): string {

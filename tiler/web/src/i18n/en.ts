@@ -17,10 +17,12 @@ export const en = {
   tagline: "Vegetation and water through time, from Sentinel‑2",
 
   search: {
-    label: "Coordinates: latitude, longitude",
-    placeholder: "12.45, 107.19",
+    label: "Coordinates (latitude, longitude) or a town",
+    placeholder: "Kratié, or 12.45, 107.19",
     go: "Go",
-    invalid: "Write latitude and longitude in degrees, such as 12.45, 107.19.",
+    invalid:
+      "No town of this name is known. Latitude and longitude are written in degrees, such as 12.45, 107.19.",
+    towns: "Towns",
   },
 
   area: {
@@ -257,6 +259,7 @@ export const en = {
   attribution: {
     sentinel: (years: string) => ["Contains modified Copernicus Sentinel data", years].join(" ").trim(),
     base: "Natural Earth",
+    names: "GeoNames (CC BY 4.0)",
   },
   links: { stac: "Catalogue (STAC API)", raster: "Tiles and series API", docs: "API documentation" },
   theme: { label: "Light or dark", auto: "As the system", light: "Light", dark: "Dark" },

@@ -16,10 +16,12 @@ export const fr: Dictionary = {
   tagline: "La végétation et l’eau au fil du temps, vues par Sentinel‑2",
 
   search: {
-    label: "Coordonnées : latitude, longitude",
-    placeholder: "12.45, 107.19",
+    label: "Coordonnées (latitude, longitude) ou ville",
+    placeholder: "Kratié, ou 12.45, 107.19",
     go: "Aller",
-    invalid: "Écrivez la latitude et la longitude en degrés, par exemple 12.45, 107.19.",
+    invalid:
+      "Aucune ville connue de ce nom. La latitude et la longitude s’écrivent en degrés, par exemple 12.45, 107.19.",
+    towns: "Villes",
   },
 
   area: {
@@ -265,6 +267,7 @@ export const fr: Dictionary = {
   attribution: {
     sentinel: (years) => ["Contient des données Copernicus Sentinel modifiées", years].join(" ").trim(),
     base: "Natural Earth",
+    names: "GeoNames (CC BY 4.0)",
   },
   links: {
     stac: "Catalogue (API STAC)",

@@ -13,10 +13,11 @@ export const km: Dictionary = {
   tagline: "រុក្ខជាតិ និងទឹក តាមពេលវេលា ពីផ្កាយរណប Sentinel‑2",
 
   search: {
-    label: "កូអរដោនេ៖ រយៈទទឹង, រយៈបណ្តោយ",
-    placeholder: "12.45, 107.19",
+    label: "កូអរដោនេ (រយៈទទឹង, រយៈបណ្តោយ) ឬឈ្មោះទីក្រុង",
+    placeholder: "Kratié ឬ 12.45, 107.19",
     go: "ទៅ",
-    invalid: "សូមសរសេររយៈទទឹង និងរយៈបណ្តោយជាដឺក្រេ ឧទាហរណ៍ 12.45, 107.19។",
+    invalid: "រកមិនឃើញទីក្រុងឈ្មោះនេះទេ (សូមវាយជាអក្សរឡាតាំង)។ រយៈទទឹង និងរយៈបណ្តោយសរសេរជាដឺក្រេ ឧទាហរណ៍ 12.45, 107.19។",
+    towns: "ទីក្រុង",
   },
 
   area: {
@@ -247,6 +248,7 @@ export const km: Dictionary = {
   attribution: {
     sentinel: (years) => ["មានទិន្នន័យ Copernicus Sentinel ដែលបានកែប្រែ", years].join(" ").trim(),
     base: "Natural Earth",
+    names: "GeoNames (CC BY 4.0)",
   },
   links: { stac: "កាតាឡុក (STAC API)", raster: "API ក្រឡា និងស៊េរី", docs: "ឯកសារ API" },
   theme: { label: "ភ្លឺ ឬងងឹត", auto: "តាមប្រព័ន្ធ", light: "ភ្លឺ", dark: "ងងឹត" },

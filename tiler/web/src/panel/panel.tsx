@@ -89,7 +89,7 @@ function Foot() {
   return (
     <footer class="foot muted">
       <p>
-        {t.attribution.sentinel(years)}. {t.attribution.base}.
+        {t.attribution.sentinel(years)}. {t.attribution.base}. {t.attribution.names}.
       </p>
       <nav>
         <a href={links.stac}>{t.links.stac}</a>

@@ -4,6 +4,7 @@ import { t } from "../i18n";
 import { INDEX_STYLES } from "../indices";
 import { IMAGERY_ZOOM } from "../map/coverage";
 import { hasClasses, hasColour, hasTop } from "../map/imagery";
+import { MASKED } from "../masks";
 import type { Sample } from "../series";
 import {
   clouds,
@@ -18,7 +19,6 @@ import {
   swipe,
   zoom,
 } from "../state";
-import { MASKED } from "../tiles";
 
 /** What the map shows now, on the map itself: the date, the choice of layer, and the legend of colours. */
 export function Shown() {
