@@ -101,7 +101,7 @@ def test_a_second_run_changes_nothing(ingested):
 
 def test_a_broken_product_makes_the_run_red_and_stops_no_other(ingested, tmp_path):
     tmp_path.chmod(0o755)
-    good, broken = (path for path in sorted(ingested.inbox.iterdir())[:2])
+    good, broken = sorted(ingested.inbox.glob("S2*"))[:2]
     shutil.copytree(good, tmp_path / good.name)
     shutil.copytree(broken, tmp_path / broken.name)
     for image in (tmp_path / broken.name).rglob("*_B04_10m.jp2"):
