@@ -16,7 +16,7 @@ WORDS = ROOT / "tiler" / "web" / "src" / "i18n"
 KHMER = re.compile("[\u1780-\u17ff]")
 SAME = re.compile(
     r"Sen2Extract|EN|FR|ខ្មែរ|ND\w+( Gao| McFeeters)?|MNDWI|L[12][AC] · .*|Satellite|Sentinel-2\w|Date|CSV|[Ii]mage"
-    r"|48P\w\w|[^a-zA-Z]*|\(NIR . SWIR\) / \(NIR \+ SWIR\)|\d+ (km|m)|\d\d:\d\d UTC|NDVI −?[\d.]+|.*° [NE]"
+    r"|48P\w\w|[^a-zA-Z]*|\(NIR . SWIR\) / \(NIR \+ SWIR\)|\d+ (km|m)|\d\d:\d\d UTC|NDVI \u2212?[\d.]+|.*° [NE]"
     r"|Parquet|GeoJSON|CoverageJSON|curl|Python|R|QGIS"
 )
 """Lines that may be the same as in English: names, codes, formulas and numbers."""
