@@ -91,39 +91,34 @@ def current_only(filter_: Cql2 | None) -> Cql2 | None:
 
 def properties(expression: Any) -> Iterator[str]:
     """Names of the properties that a CQL2 expression mentions."""
-    if isinstance(expression, Mapping):
-        name = expression.get("property")
-        if isinstance(name, str):
-            yield name
-        for value in expression.values():
-            yield from properties(value)
-    elif isinstance(expression, list):
-        for value in expression:
-            yield from properties(value)
+    return _texts(expression, "property")
 
 
 def _operators(expression: Any) -> Iterator[str]:
-    if isinstance(expression, Mapping):
-        operator = expression.get("op")
-        if isinstance(operator, str):
-            yield operator
-        for value in expression.values():
-            yield from _operators(value)
-    elif isinstance(expression, list):
-        for value in expression:
-            yield from _operators(value)
+    return _texts(expression, "op")
+
+
+def _texts(expression: Any, name: str) -> Iterator[str]:
+    """What the objects of an expression have under `name`, where that is text."""
+    return (text for part in _objects(expression) if isinstance(text := part.get(name), str))
 
 
 def _odd(expression: Any) -> Iterator[Any]:
     """Parts of an expression that look like CQL2 and are none: functions of old, properties without a name."""
+    for part in _objects(expression):
+        if "function" in part or not isinstance(part.get("property", ""), str):
+            yield part
+
+
+def _objects(expression: Any) -> Iterator[Mapping[str, Any]]:
+    """Every JSON object in an expression, the outer ones first."""
     if isinstance(expression, Mapping):
-        if "function" in expression or not isinstance(expression.get("property", ""), str):
-            yield expression
+        yield expression
         for value in expression.values():
-            yield from _odd(value)
+            yield from _objects(value)
     elif isinstance(expression, list):
         for value in expression:
-            yield from _odd(value)
+            yield from _objects(value)
 
 
 def check_properties(names: Iterable[str], where: str) -> None:

@@ -34,11 +34,11 @@ from tiler.jobs.airflow import Airflow
 from tiler.jobs.routes import JobsExtension, add_job_errors
 from tiler.masking import MaskParams
 from tiler.middleware import CacheHeaders, NoViewers
+from tiler.opening import engine_of
 from tiler.reader import AssetReader, ItemReader, MosaicBackend, MosaicItemReader
 from tiler.rendering import colormap_params, render_params
 from tiler.sane import sane
-from tiler.series import objects
-from tiler.series.engine import Engine, Limits
+from tiler.series.engine import Limits
 from tiler.series.objects import use_store
 from tiler.settings import TilerSettings
 
@@ -99,24 +99,12 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     )
     pool.open(wait=False)
     app.state.dbpool = pool
-    with _engine(settings, tiler, pool) as engine, Airflow.of(tiler) as airflow:
+    limits = Limits(feature_pixels=tiler.max_feature_pixels, pixel_reads=tiler.max_pixel_reads)
+    with engine_of(settings, tiler, pool, limits) as engine, Airflow.of(tiler) as airflow:
         app.state.series = engine
         app.state.airflow = airflow
         yield
     pool.close()
-
-
-def _engine(settings: Settings, tiler: TilerSettings, pool: ConnectionPool) -> Engine:
-    limits = Limits(feature_pixels=tiler.max_feature_pixels, pixel_reads=tiler.max_pixel_reads)
-    return Engine(
-        pool=pool,
-        bucket=settings.s3_bucket,
-        store=objects.connect(settings, seconds=tiler.object_seconds),
-        threads=tiler.threads,
-        requests=tiler.requests,
-        gdal_seconds=tiler.gdal_seconds,
-        limits=limits,
-    )
 
 
 def _add_middleware(app: FastAPI, tiler: TilerSettings) -> None:

@@ -145,8 +145,9 @@ def _engine(tiler: "TilerSettings") -> "Iterator[Engine]":
 
     from stac import database
     from stac.settings import Settings
+    from tiler.opening import engine_of
     from tiler.series import objects
-    from tiler.series.engine import Engine, Limits
+    from tiler.series.engine import Limits
 
     settings = Settings()
     with database.connect(settings):  # a pool would try for long, and not say why it cannot
@@ -154,16 +155,8 @@ def _engine(tiler: "TilerSettings") -> "Iterator[Engine]":
     objects.use_store(settings)
     options = {"options": "-c search_path=pgstac,public -c application_name=sen2extract-series", "connect_timeout": 5}
     with ConnectionPool(settings.pg_dsn, min_size=1, max_size=2, timeout=10, kwargs=options, open=False) as pool:
-        engine = Engine(
-            pool=pool,
-            bucket=settings.s3_bucket,
-            store=objects.connect(settings, seconds=tiler.object_seconds),
-            threads=tiler.threads,
-            requests=tiler.requests,
-            gdal_seconds=tiler.gdal_seconds,
-            limits=Limits(feature_pixels=tiler.max_feature_pixels, pixel_reads=tiler.job_max_pixel_reads),
-        )
-        with engine:
+        limits = Limits(feature_pixels=tiler.max_feature_pixels, pixel_reads=tiler.job_max_pixel_reads)
+        with engine_of(settings, tiler, pool, limits) as engine:
             yield engine
 
 

@@ -50,6 +50,13 @@ def stack(running: Running, tmp_path_factory: pytest.TempPathFactory) -> Site:
     return Site(url=running.stack.url, point=(105.32, 12.18))
 
 
+@pytest.fixture
+def place(stack: Site) -> str:
+    """The query that opens the page at a place with images."""
+    lon, lat = stack.point
+    return f"?lon={lon}&lat={lat}&zoom=14"
+
+
 @dataclass
 class Visit:
     """One page in a context of its own."""

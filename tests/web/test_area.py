@@ -17,12 +17,6 @@ POSTED = re.compile(r"/timeseries/statistics\.json\?index=NDVI")
 
 
 @pytest.fixture
-def place(stack: Any) -> str:
-    lon, lat = stack.point
-    return f"?lon={lon}&lat={lat}&zoom=14"
-
-
-@pytest.fixture
 def outline(stack: Any) -> list[list[float]]:
     """Corners of a square of some 2 km, longitude first."""
     lon, lat = stack.point

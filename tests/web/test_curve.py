@@ -6,17 +6,10 @@ from collections.abc import Callable, Sequence
 from datetime import date, timedelta
 from typing import Any
 
-import pytest
 from playwright.sync_api import Locator, Page, expect
 
 ACCENT = (20, 102, 63)
 """The curve's colour in the light theme."""
-
-
-@pytest.fixture
-def place(stack: Any) -> str:
-    lon, lat = stack.point
-    return f"?lon={lon}&lat={lat}&zoom=14"
 
 
 def curve(page: Page) -> Locator:

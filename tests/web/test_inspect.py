@@ -12,12 +12,6 @@ from playwright.sync_api import Locator, Page, expect
 BROWSER = "https://browser.example/#/external/"
 
 
-@pytest.fixture
-def place(stack: Any) -> str:
-    lon, lat = stack.point
-    return f"?lon={lon}&lat={lat}&zoom=14"
-
-
 def curve(page: Page) -> Locator:
     return page.get_by_role("slider", name="curve")
 

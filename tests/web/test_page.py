@@ -18,12 +18,6 @@ SHELL_LIMIT = 180_000
 CENTRE = {"x": 400, "y": 450}
 
 
-@pytest.fixture
-def place(stack: Any) -> str:
-    lon, lat = stack.point
-    return f"?lon={lon}&lat={lat}&zoom=14"
-
-
 def curve(page: Page) -> Locator:
     """The curve is a slider over the images."""
     return page.get_by_role("slider", name="curve")

@@ -19,12 +19,6 @@ ROOT = Path(__file__).resolve().parents[2]
 STEPPED = re.compile(r"timeseries/point/.*step=P1M")
 
 
-@pytest.fixture
-def place(stack: Any) -> str:
-    lon, lat = stack.point
-    return f"?lon={lon}&lat={lat}&zoom=14"
-
-
 def curve(page: Page) -> Locator:
     return page.get_by_role("slider", name="curve")
 

@@ -11,13 +11,6 @@ import pytest
 import rasterio
 from playwright.sync_api import expect
 
-
-@pytest.fixture
-def place(stack: Any) -> str:
-    lon, lat = stack.point
-    return f"?lon={lon}&lat={lat}&zoom=14"
-
-
 FORMATS = {
     "CSV, a column per index": b"feature_id,datetime,tile,NDVI",
     "CSV for Excel": b"feature_id;datetime",

@@ -27,7 +27,7 @@ from tiler.series.batch.documents import (
 from tiler.series.batch.shelf import MissingFileError, Shelf
 from tiler.series.batch.survey import JobLimits, estimate, survey
 from tiler.series.batch.tasks import remove
-from tiler.series.engine import Engine, Limits
+from tiler.series.engine import UNBOUNDED, Engine, Limits
 from tiler.series.errors import SeriesError
 from tiler.series.features import Feature
 from tiler.series.request import SeriesRequest, format_time
@@ -36,7 +36,6 @@ from tiler.settings import TilerSettings
 
 _ASKED_AGAIN = timedelta(seconds=15)
 """Airflow is asked about a job that has not moved for so long."""
-_UNBOUNDED = 2**62
 
 
 class UnknownJobError(SeriesError):
@@ -96,7 +95,7 @@ class Desk:
 
     def weigh(self, order: Order) -> dict[str, Any]:
         """What the order would cost; raises `SeriesTooLargeError` with the numbers."""
-        engine = replace(self.engine, limits=Limits(feature_pixels=_UNBOUNDED, pixel_reads=_UNBOUNDED))
+        engine = replace(self.engine, limits=Limits(feature_pixels=UNBOUNDED, pixel_reads=UNBOUNDED))
         found = survey(engine, order.request, order.features)
         limits = JobLimits(
             feature_pixels=self.tiler.max_feature_pixels,

@@ -36,6 +36,10 @@ _PIXELS_IN_HAND = 10_000
 _NUMBERS_AT_ONCE = 32_000_000
 
 
+UNBOUNDED = 2**62
+"""As a limit: none that anybody reaches."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Limits:
     """What one request may cost: pixels of a feature's bounding box, and pixels x acquisitions x images."""

@@ -20,6 +20,7 @@ from psycopg_pool import ConnectionPool
 from stac import jobs
 from stac.jobs import PREFIX, Chunk, Job
 from stac.settings import Settings
+from tiler.opening import engine_of
 from tiler.series import objects
 from tiler.series.batch.bundle import BUNDLE, bundle
 from tiler.series.batch.chunks import Work, run_chunk
@@ -29,13 +30,12 @@ from tiler.series.batch.planning import Earlier, Sizes, plan_job
 from tiler.series.batch.shelf import MissingFileError, Shelf
 from tiler.series.batch.survey import survey
 from tiler.series.batch.writers import MEDIA_TYPES
-from tiler.series.engine import Engine, Limits
+from tiler.series.engine import UNBOUNDED, Engine, Limits
 from tiler.series.errors import SeriesError
 from tiler.series.formats import file_name
 from tiler.series.request import SeriesRequest
 from tiler.settings import TilerSettings
 
-_UNBOUNDED = 2**62
 _PATIENT = 3600.0
 """Seconds for which a chunk reads images that the block index lacks: nobody waits for it."""
 _DOWNLOADS = {**MEDIA_TYPES, FAILURES: "text/csv", BUNDLE: "application/zip"}
@@ -251,19 +251,9 @@ def _leftovers(office: Office) -> Iterator[str]:
 def _office() -> Iterator[Office]:
     settings, tiler = Settings(), TilerSettings()
     objects.use_store(settings)
-    store = objects.connect(settings, seconds=tiler.object_seconds)
     with ConnectionPool(
         settings.pg_dsn, min_size=1, max_size=2, timeout=30, kwargs={"options": _OPTIONS}, open=False
     ) as pool:
-        limits = Limits(feature_pixels=2 * tiler.max_feature_pixels, pixel_reads=_UNBOUNDED)
-        engine = Engine(
-            pool=pool,
-            bucket=settings.s3_bucket,
-            store=store,
-            threads=tiler.threads,
-            requests=tiler.requests,
-            gdal_seconds=_PATIENT,
-            limits=limits,
-        )
-        with engine:
-            yield Office(settings=settings, tiler=tiler, pool=pool, store=store, engine=engine)
+        limits = Limits(feature_pixels=2 * tiler.max_feature_pixels, pixel_reads=UNBOUNDED)
+        with engine_of(settings, tiler, pool, limits, gdal_seconds=_PATIENT) as engine:
+            yield Office(settings=settings, tiler=tiler, pool=pool, store=engine.store, engine=engine)
