@@ -1,4 +1,4 @@
-"""Make the index items that L2A items lack: after each ingestion, and once a day for what an event may have missed."""
+"""Make the indices and masks that L2A items lack: after each ingestion, and daily for what an event may have missed."""
 
 from datetime import timedelta
 from typing import Any
@@ -7,7 +7,10 @@ from airflow.sdk import AssetOrTimeSchedule, CronTriggerTimetable, Param, dag, g
 from catalogue import INDICES, L2A, TASK_DEFAULTS
 
 SCHEDULE = AssetOrTimeSchedule(timetable=CronTriggerTimetable("17 3 * * *", timezone="UTC"), assets=[L2A])
-PARAMS = {"batch_size": Param(8, type="integer", minimum=1, maximum=200, description="Items per task")}
+PARAMS = {
+    "batch_size": Param(8, type="integer", minimum=1, maximum=200, description="Items per task"),
+    "limit": Param(500, type="integer", minimum=1, maximum=10000, description="Most items of one run"),
+}
 
 
 @dag(
@@ -25,7 +28,7 @@ def derive_indices() -> None:
     def find(*, params: dict[str, Any]) -> list[list[str]]:
         from ingest import tasks
 
-        return tasks.underived(params["batch_size"])
+        return tasks.underived(params["batch_size"], params["limit"])
 
     @task(max_active_tis_per_dagrun=4, execution_timeout=timedelta(hours=3))
     def derive(items: list[str]) -> list[dict[str, Any]]:

@@ -18,7 +18,7 @@ from psycopg.types.json import Jsonb
 from pypgstac.hydration import dehydrate
 
 from stac import blocks
-from stac.collections import COLLECTION_IDS, EVERYWHERE, INDICES, L2A
+from stac.collections import COLLECTION_IDS, EVERYWHERE
 from stac.database import Connection, connect, transaction
 from stac.errors import CatalogError, ExistsError, MissingError
 from stac.items import timestamp
@@ -38,7 +38,6 @@ __all__ = [
     "publish",
     "refresh_extents",
     "remove",
-    "underived",
 ]
 
 type Item = dict[str, Any]
@@ -162,18 +161,6 @@ def products_held(
             (list(collections), start, end, [f"MGRS-{tile}" for tile in tiles]),
         ).fetchall()
     return [(row[0], row[1], row[2]) for row in rows]
-
-
-def underived(settings: Settings) -> list[str]:
-    """Ids of the L2A items in use (not superseded) that have no index product, sorted."""
-    with connect(settings) as connection:
-        rows = connection.execute(
-            "SELECT id FROM pgstac.items AS scene WHERE collection = %s "
-            "AND (content->'properties'->'deprecated') IS DISTINCT FROM 'true'::jsonb AND NOT EXISTS "
-            "(SELECT FROM pgstac.items WHERE collection = %s AND id = scene.id) ORDER BY id",
-            (L2A, INDICES),
-        ).fetchall()
-    return [row[0] for row in rows]
 
 
 def refresh_extents(settings: Settings) -> None:

@@ -15,7 +15,7 @@ def test_every_dag_file_can_be_imported(bag):
     assert bag.import_errors == {}
     assert set(bag.dags) == {
         "derive_indices", "discover_products", "download_products", "expire_jobs", "export_geoparquet",
-        "extract_series", "ingest_products", "pack_series", "reconcile_catalogue",
+        "extract_series", "ingest_products", "pack_series", "reconcile_catalogue", "retention",
     }  # fmt: skip
 
 
@@ -69,6 +69,8 @@ print(json.dumps(sorted({name.partition(".")[0] for name in set(sys.modules) - b
         ("discover_products", "provider", "peps"),
         ("discover_products", "orbits", [0]),
         ("download_products", "limit", 0),
+        ("derive_indices", "limit", 0),
+        ("retention", "dry_run", "perhaps"),
     ],
 )
 def test_parameters_that_make_no_sense_are_refused(bag, dag, name, value):
