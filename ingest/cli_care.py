@@ -107,9 +107,7 @@ def gaps(
     provider: Provider = None,
     *,
     fill: Annotated[bool, typer.Option("--fill", help="Queue what a provider offers of the gaps.")] = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="With --fill: only say what would be.")
-    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="With --fill: only say what would be.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Say what the archive lacks, tile by tile, with the command that would bring it.
