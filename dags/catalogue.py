@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 from airflow.sdk import Asset, RetryDecision, RetryPolicy, get_current_context
+from notices import by_mail, by_webhook
 
 L2A = Asset("sentinel-2-l2a")
 INDICES = Asset("sentinel-2-indices")
@@ -55,7 +56,12 @@ TASK_DEFAULTS: dict[str, Any] = {
     "retry_policy": ByKind(),
     "execution_timeout": timedelta(minutes=15),
 }
-DAG_DEFAULTS: dict[str, Any] = {"catchup": False, "default_args": TASK_DEFAULTS, "max_active_runs": 1}
+DAG_DEFAULTS: dict[str, Any] = {
+    "catchup": False,
+    "default_args": TASK_DEFAULTS,
+    "max_active_runs": 1,
+    "on_failure_callback": [by_mail, by_webhook],
+}
 
 
 def is_last_try() -> bool:

@@ -139,11 +139,17 @@ def summarise(batches: Sequence[Sequence[str] | None] | None, results: Iterable[
 
 def verdict(summary: dict[str, Any], noun: str = "products") -> str:
     """Return the run's summary in words; raises `UnfinishedError`, with products and reasons, unless all is good."""
+    text = described(summary, noun)
+    if summary["troubles"]:
+        raise UnfinishedError(text)
+    return text
+
+
+def described(summary: dict[str, Any], noun: str = "products") -> str:
+    """A run's summary in words: how many of each state, then each trouble with its reason."""
     counts = ", ".join(f"{count} {state}" for state, count in summary["states"].items()) or "nothing to do"
     text = f"{summary['products']} {noun}: {counts}"
-    if summary["troubles"]:
-        raise UnfinishedError(f"{text}\n{_listed(summary['troubles'])}")
-    return text
+    return f"{text}\n{_listed(summary['troubles'])}" if summary["troubles"] else text
 
 
 def reconcile() -> dict[str, Any]:

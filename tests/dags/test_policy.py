@@ -39,6 +39,7 @@ def test_every_dag_says_what_it_does_whose_it_is_and_runs_once_at_a_time(bag):
         # Users' jobs are runs of one DAG and do not wait for each other.
         assert dag.max_active_runs == (8 if dag.dag_id == "extract_series" else 1)
         assert not dag.catchup
+        assert [call.__name__ for call in dag.on_failure_callback] == ["by_mail", "by_webhook"], dag
 
 
 def test_every_parameter_is_described_and_checked(bag):
