@@ -26,9 +26,18 @@ export type Layer = "colour" | "top" | "index" | "none";
 
 export type SeriesState =
   | { readonly kind: "idle" }
-  | { readonly kind: "loading" }
-  | { readonly kind: "ready"; readonly samples: readonly Sample[] }
+  /** `total` and `span` are those of the whole, as soon as the server has told them. */
+  | {
+      readonly kind: "loading";
+      readonly samples: readonly Sample[];
+      readonly total: number | null;
+      readonly span: Span | null;
+    }
+  /** `missing` samples had not come when reading stopped. */
+  | { readonly kind: "ready"; readonly samples: readonly Sample[]; readonly missing: number }
   | { readonly kind: "failed"; readonly status: number; readonly message: string };
+
+export const LOADING: SeriesState = { kind: "loading", samples: [], total: null, span: null };
 
 /** One tile of the archive: its outline and its newest image. */
 export interface HeldTile {
@@ -109,19 +118,20 @@ export const allOfIt = computed<Where | null>(() =>
   site.value && sites.value ? { kind: "sites", sites: sites.value.sites } : where.value,
 );
 
-/** Everything that the server answered, oldest first. */
-const answered = computed<readonly Sample[]>(() =>
-  series.value.kind === "ready" ? series.value.samples : [],
-);
+export const samplesOf = (state: SeriesState): readonly Sample[] => ("samples" in state ? state.samples : []);
+
+/** Everything that the server answered so far, oldest first. */
+const answered = computed(() => samplesOf(series.value));
 /** Every image that would be in the curve, whatever the period shown. */
 export const answeredClear = computed<readonly Sample[]>(() => answered.value.filter(isClear));
-/** From the first image to the last, in milliseconds. */
+/** From the first image to the last, in milliseconds, also of those still to come. */
 export const extent = computed<Span | null>(() => {
+  if (series.value.kind === "loading" && series.value.span) return series.value.span;
   const [first, last] = [answered.value[0], answered.value.at(-1)];
   return first && last ? [first.time, last.time] : null;
 });
 /** The shown period in milliseconds, or null where it is everything. */
-export const span = computed<Span | null>(() => spanOf(period.value, answered.value.at(-1)?.time ?? 0));
+export const span = computed<Span | null>(() => spanOf(period.value, extent.value?.[1] ?? 0));
 
 /** The images of the shown period, oldest first. */
 const within = computed<readonly Sample[]>(() => {
@@ -169,7 +179,7 @@ export function isClear(sample: Sample): boolean {
 
 /** The steps of the shown period, oldest first. */
 export const steps = computed<readonly Sample[]>(() => {
-  const all = stepped.value.kind === "ready" ? stepped.value.samples : [];
+  const all = samplesOf(stepped.value);
   const shown = span.value;
   return shown ? all.filter(({ time, summed }) => (summed?.end ?? time) > shown[0] && time <= shown[1]) : all;
 });
@@ -222,8 +232,10 @@ export const overlays = computed<readonly Line[]>(() =>
   ticked.value.flatMap((id, at): Line[] => {
     const one = sites.value?.sites.find((other) => other.id === id);
     const state = siteSeries.value.get(id);
-    if (!one || one === site.value || state?.kind !== "ready") return [];
-    const points = state.samples.filter(isClear).map(({ time, value }) => [time, value] as const);
+    if (!one || one === site.value || !state) return [];
+    const points = samplesOf(state)
+      .filter(isClear)
+      .map(({ time, value }) => [time, value] as const);
     return [{ name: one.name, points, style: lineStyle(at) }];
   }),
 );
@@ -232,6 +244,9 @@ export const selected = computed<Sample | null>(() => {
   const start = wanted.value;
   const asked =
     start === null ? undefined : samples.value.find((sample) => sample.datetime.startsWith(start));
+  // The newest come first: of those to come only the one that is asked for, or a clear one, is worth waiting for.
+  if (series.value.kind === "loading")
+    return start === null ? (clearSamples.value.at(-1) ?? null) : (asked ?? null);
   return asked ?? clearSamples.value.at(-1) ?? samples.value.at(-1) ?? null;
 });
 

@@ -36,7 +36,7 @@ export const cloudLayer = new TileLayer<XYZ>({ visible: false, minZoom: 7 });
 
 /** Whether an acquisition is on the map, or about to be: what is shown then stays until it is replaced. */
 export const pending = (): boolean =>
-  series.value.kind === "loading" || (selected.value !== null && scenes.value === null);
+  selected.value === null ? series.value.kind === "loading" : scenes.value === null;
 
 /** Beyond this zoom a 10 m pixel is only enlarged. */
 const DEEPEST = 15;

@@ -46,7 +46,7 @@ function ImageTable() {
             {sample.value === null ? "" : formatValue(sample.value)}
           </td>
           <td class="muted" title={sample.reason ?? ""}>
-            {t.status[sample.status] ?? sample.status}
+            {t.status[sample.status]}
           </td>
         </tr>
       ))}
