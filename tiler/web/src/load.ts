@@ -6,31 +6,20 @@ import type { IndexName } from "./indices";
 import { type Arrival, CutError, type Options, readSeries, type Sample, type Where } from "./series";
 import type { Site } from "./sites";
 import {
-  area,
   attempt,
-  coverageState,
-  type HeldTile,
-  heldTiles,
-  index,
-  isArea,
   LOADING,
-  leastValid,
   other,
-  otherScenes,
-  place,
   type SeriesState,
   samplesOf,
-  scenes,
   selected,
   series,
-  site,
   siteSeries,
-  sites,
-  stepName,
   stepped,
-  summing,
-  where,
-} from "./state";
+} from "./state/answers";
+import { coverageState, type HeldTile, heldTiles, otherScenes, scenes } from "./state/archive";
+import { area, isArea, place, site, sites, where } from "./state/choices";
+import { summing } from "./state/curves";
+import { index, leastValid, stepName } from "./state/view";
 
 /** Starts the series and scene requests that follow the chosen place, index and date. */
 export function followChoices(): void {

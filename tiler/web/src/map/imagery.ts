@@ -9,20 +9,10 @@ import type { Scene } from "../catalogue";
 import { formatYears } from "../format";
 import { t } from "../i18n";
 import type { Sample } from "../series";
-import {
-  against,
-  clouds,
-  heldTiles,
-  index,
-  layer,
-  other,
-  otherScenes,
-  place,
-  scenes,
-  selected,
-  series,
-  swipe,
-} from "../state";
+import { other, selected, series } from "../state/answers";
+import { heldTiles, otherScenes, scenes } from "../state/archive";
+import { place } from "../state/choices";
+import { against, clouds, index, layer, swipe } from "../state/view";
 import { cloudTiles, colourTiles, indexTiles, newestTiles } from "../tiles";
 import { coverageExtent, IMAGERY_ZOOM } from "./coverage";
 

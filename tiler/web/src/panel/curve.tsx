@@ -5,21 +5,10 @@ import { t } from "../i18n";
 import { INDEX_STYLES } from "../indices";
 import { EVERYTHING, spanOfDays } from "../period";
 import type { Sample } from "../series";
-import {
-  extent,
-  index,
-  isArea,
-  lines,
-  period,
-  samples,
-  select,
-  selected,
-  series,
-  span,
-  step,
-  stepName,
-  usualBand,
-} from "../state";
+import { extent, samples, select, selected, series, span, step } from "../state/answers";
+import { isArea } from "../state/choices";
+import { lines, usualBand } from "../state/curves";
+import { index, period, stepName } from "../state/view";
 import { repaint } from "../theme";
 
 /** What one sample says: its value, or why it has none. */

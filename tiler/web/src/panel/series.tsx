@@ -11,24 +11,17 @@ import { nearestTile } from "../map/coverage";
 import type { Sample, Where } from "../series";
 import { service } from "../services";
 import {
-  allOfIt,
   attempt,
   bestFraction,
   clearSamples,
-  index,
-  isArea,
-  lines,
-  outline,
-  pick,
-  place,
   type SeriesState,
   samples,
   series,
-  site,
   stepped,
-  summing,
-  usualBand,
-} from "../state";
+} from "../state/answers";
+import { allOfIt, isArea, outline, pick, place, site } from "../state/choices";
+import { lines, summing, usualBand } from "../state/curves";
+import { index } from "../state/view";
 import { ValidSlider } from "./area";
 import { Brush } from "./brush";
 import { Chips } from "./chips";

@@ -7,21 +7,9 @@ import { lineStyle } from "../lines";
 import type { UploadReport } from "../openapi/raster";
 import type { Sample } from "../series";
 import type { Site } from "../sites";
-import {
-  chooseSite,
-  dropSites,
-  index,
-  isClear,
-  LOADING,
-  MOST_TICKED,
-  type SeriesState,
-  samplesOf,
-  site,
-  siteSeries,
-  sites,
-  tick,
-  ticked,
-} from "../state";
+import { isClear, LOADING, type SeriesState, samplesOf, siteSeries } from "../state/answers";
+import { chooseSite, dropSites, MOST_TICKED, site, sites, tick, ticked } from "../state/choices";
+import { index } from "../state/view";
 
 type Order = "file" | "name" | "last";
 const order = signal<Order>("file");
