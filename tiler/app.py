@@ -23,7 +23,8 @@ from titiler.pgstac.factory import MosaicTilerFactory, add_search_list_route, ad
 
 from stac import openapi
 from stac.settings import Settings
-from tiler import edr, health, places
+from tiler import edr, health, places, viewers
+from tiler.answers import with_models
 from tiler.dependencies import MosaicParams, collection_path, item_path, object_path
 from tiler.docs import add_docs
 from tiler.edr import EdrExtension
@@ -71,8 +72,9 @@ def create_app(settings: Settings | None = None, tiler: TilerSettings | None = N
     app.include_router(health.router)
     app.include_router(edr.router)
     app.include_router(places.router)
+    app.include_router(viewers.router)
     _add_landing(app)
-    openapi.told(app, openapi.tiler)
+    openapi.told(app, openapi.tiler, with_models)
     add_docs(app)
     if (_STATIC / "index.html").is_file():
         app.mount("/app", StaticFiles(directory=_STATIC, html=True), name="app")
@@ -122,6 +124,8 @@ def _add_middleware(app: FastAPI, tiler: TilerSettings) -> None:
             "X-Unreadable-Items",
             "X-Nearest-Tile",
             "X-Unindexed-Images",
+            "X-Rows",
+            "X-Interval",
             "X-Upload-Report",
             "Content-Disposition",
             "Location",
