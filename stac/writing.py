@@ -15,9 +15,17 @@ from pydantic import BaseModel, ValidationError
 from stac import catalog
 from stac.collections import COLLECTION_IDS
 from stac.database import Connection, transaction
-from stac.errors import CatalogAwayError, CatalogError, ExistsError, InvalidDocumentError, MissingError, NameFormatError
+from stac.errors import (
+    CatalogAwayError,
+    CatalogError,
+    ExistsError,
+    InvalidDocumentError,
+    MissingError,
+    NameFormatError,
+    SearchError,
+)
 from stac.naming import ProductName
-from stac.search import SearchError, check_text
+from stac.search import check_text
 from stac.settings import Settings
 
 type Document = dict[str, Any]
