@@ -56,6 +56,8 @@ ON CONFLICT (id) DO UPDATE SET
 WHERE %(free)s OR l.lease_until < now()
 RETURNING attempts
 """
+# A product that was seen, or refused, before its name was known.
+_NAMED = "DELETE FROM sen2extract.ledger WHERE id = %s AND id <> %s"
 _REFUSE = """
 INSERT INTO sen2extract.ledger AS l (id, state, attempts, reason, source, inventory)
 VALUES (%(id)s, %(state)s, 1, %(reason)s, %(source)s, %(inventory)s)
@@ -182,8 +184,7 @@ def claimed(
             row = tx.execute(_CLAIM, values).fetchone()
             if row is None:
                 raise BusyError(f"{subject.id}: another worker is at it{_whom(tx, subject.id)}")
-            # Seen, or refused, before its name was known.
-            tx.execute("DELETE FROM sen2extract.ledger WHERE id = %s AND id <> %s", (subject.source, subject.id))
+            tx.execute(_NAMED, (subject.source, subject.id))
         yield Claim(id=subject.id, owner=owner, attempt=row[0])
 
 
@@ -267,6 +268,13 @@ def sources_in_state(settings: Settings, state: str) -> dict[str, str]:
     with transaction(settings, None, "the ledger cannot be read") as tx:
         rows = tx.execute(query, (state,)).fetchall()
     return {row[0]: row[1] for row in rows}
+
+
+def named(settings: Settings, subject: Subject) -> None:
+    """Strike what was noted of a product under its place, before its name was known: it has its entry."""
+    if name_of(subject.source) != subject.id:
+        with transaction(settings, None, f"{subject.id}: the ledger cannot be told where it lies too") as tx:
+            tx.execute(_NAMED, (subject.source, subject.id))
 
 
 def forget_attempt(tx: Connection, product_id: str) -> None:

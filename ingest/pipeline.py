@@ -94,6 +94,7 @@ def _ingest(product: Product, subject: Subject, settings: Settings, watch: Stopw
         entry = patient(ledger.find, settings, subject.id, subject.source)
         held = patient(_held, product, subject, entry, settings, again)
         if held and entry is not None and entry.state in ("published", "superseded", "removed"):
+            patient(ledger.named, settings, subject)
             return Result("unchanged", held)
         watch("claim")
         with ExitStack() as stack:
