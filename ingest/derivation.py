@@ -24,11 +24,11 @@ from ingest.watched import Wanted
 from ingest.workspace import work_folder
 from stac import catalog
 from stac.assets import MASK
-from stac.catalog import Item
 from stac.collections import INDICES, L2A
 from stac.database import transaction
 from stac.indices import INDICES as ALL
 from stac.items import index_item
+from stac.rows import Item
 from stac.settings import Settings
 
 log = logging.getLogger(__name__)
