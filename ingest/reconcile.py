@@ -7,6 +7,7 @@ from posixpath import basename, dirname
 from typing import Any
 
 from ingest import block_index, ledger, pack_care
+from ingest.handover import PREFIX
 from ingest.outcome import Outcome
 from ingest.pipeline import derive_product
 from ingest.store import Store
@@ -71,7 +72,7 @@ def report(settings: Settings) -> Report:
     """Compare the keys of the bucket with the assets of the catalogue; changes nothing."""
     store = Store.connect(settings)
     named = object_keys(settings)
-    held = {key for key, _ in store.entries() if not key.startswith(jobs.PREFIX)}
+    held = {key for key, _ in store.entries() if not key.startswith((jobs.PREFIX, PREFIX))}
     wanted = {key for keys in named.values() for key in keys} | export_keys(settings)
     return Report(
         items=len(named),
