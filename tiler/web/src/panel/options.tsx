@@ -4,30 +4,36 @@ import { answeredClear } from "../state/answers";
 import { ghost, stepName, usual } from "../state/view";
 import { isStep, STEPS } from "../steps";
 
-/** How the curve is summed up, and what it is compared with. */
+/** What the curve is summed up by. */
+export function StepChoice() {
+  return (
+    <label class="step-choice">
+      {t.step.label}{" "}
+      <select
+        value={stepName.value ?? ""}
+        onChange={(event) => {
+          const name = event.currentTarget.value;
+          stepName.value = isStep(name) ? name : null;
+        }}
+      >
+        <option value="">{t.step.each}</option>
+        {STEPS.map((name) => (
+          <option key={name} value={name}>
+            {t.step.names[name]}
+          </option>
+        ))}
+      </select>
+    </label>
+  );
+}
+
+/** What the curve is compared with, where there is more than a year of it. */
 export function CurveOptions() {
-  const years = hasYears(answeredClear.value);
+  if (!hasYears(answeredClear.value)) return null;
   return (
     <div class="options">
-      <label>
-        {t.step.label}{" "}
-        <select
-          value={stepName.value ?? ""}
-          onChange={(event) => {
-            const name = event.currentTarget.value;
-            stepName.value = isStep(name) ? name : null;
-          }}
-        >
-          <option value="">{t.step.each}</option>
-          {STEPS.map((name) => (
-            <option key={name} value={name}>
-              {t.step.names[name]}
-            </option>
-          ))}
-        </select>
-      </label>
-      {years && <Toggle text={t.also.ghost} on={ghost} />}
-      {years && <Toggle text={t.also.usual} on={usual} />}
+      <Toggle text={t.also.ghost} on={ghost} />
+      <Toggle text={t.also.usual} on={usual} />
     </div>
   );
 }
