@@ -13,8 +13,8 @@ from stac import migrations
 from stac.collections import EVERYWHERE, collections
 from stac.database import Connection, connect
 from stac.errors import CatalogError
+from stac.filters import CURRENT
 from stac.queryables import INDEXED, QUERYABLES
-from stac.search import CURRENT
 from stac.settings import Settings
 
 PGSTAC_SETTINGS = {

@@ -15,9 +15,17 @@ from pydantic import BaseModel, ValidationError
 from stac import catalog
 from stac.collections import COLLECTION_IDS
 from stac.database import Connection, transaction
-from stac.errors import CatalogAwayError, CatalogError, ExistsError, InvalidDocumentError, MissingError, NameFormatError
+from stac.errors import (
+    CatalogAwayError,
+    CatalogError,
+    ExistsError,
+    InvalidDocumentError,
+    MissingError,
+    NameFormatError,
+    SearchError,
+)
 from stac.naming import ProductName
-from stac.search import SearchError, check_text
+from stac.search import check_text
 from stac.settings import Settings
 
 type Document = dict[str, Any]
@@ -27,6 +35,12 @@ type Change = Callable[[Document], Document]
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+@-]{0,254}")
 _INFERRED = frozenset({"self", "parent", "root", "items", "item", "child"})
 _TRIES = 3
+# A product is removed when the last of its items is.
+_STRIKE = """
+UPDATE sen2extract.ledger SET items = array_remove(items, %(item)s), reason = 'removed over the API', updated = now(),
+  state = CASE WHEN items <@ ARRAY[%(item)s] THEN 'removed' ELSE state END
+WHERE id = %(id)s AND %(item)s = ANY(items) AND state NOT IN ('converting', 'downloading')
+"""
 
 
 def check_item(item: Any, collection: str, item_id: str | None = None) -> Document:
@@ -99,11 +113,15 @@ def change_item(settings: Settings, collection: str, item_id: str, change: Chang
 
 
 def remove_item(settings: Settings, collection: str, item_id: str) -> None:
-    """Take an item out, with its block index; its objects stay until `reconcile`. Raises `MissingError`."""
+    """Take an item out, with its block index, and tell the ledger; raises `MissingError`.
+
+    Its objects stay until `reconcile` finds that no item names them: the API need not be let into the bucket.
+    """
     with transaction(settings, None, f"item {item_id}: cannot be removed") as tx:
         there = catalog.existing(tx, [f"{collection}/{item_id}"])
         if not there or not catalog.remove([(collection, item_id)], settings, tx):
             raise MissingError(f"Item {item_id} in Collection {collection} does not exist.")
+        tx.execute(_STRIKE, {"id": item_id, "item": there[0]})
 
 
 def write_collection(settings: Settings, collection: Document) -> None:

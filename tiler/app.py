@@ -3,6 +3,7 @@
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -22,6 +23,7 @@ from titiler.pgstac.extensions import searchInfoExtension
 from titiler.pgstac.factory import MosaicTilerFactory, add_search_list_route, add_search_register_route
 
 from stac import openapi
+from stac.api_middleware import BodyLimit, Limit
 from stac.settings import Settings
 from tiler import edr, health, places, viewers
 from tiler.answers import with_models
@@ -29,7 +31,7 @@ from tiler.dependencies import MosaicParams, collection_path, item_path, object_
 from tiler.docs import add_docs
 from tiler.edr import EdrExtension
 from tiler.edr_documents import landing_links
-from tiler.errors import add_error_handlers
+from tiler.errors import add_error_handlers, too_large
 from tiler.extension import SeriesExtension
 from tiler.jobs.airflow import Airflow
 from tiler.jobs.routes import JobsExtension, add_job_errors
@@ -110,6 +112,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 
 def _add_middleware(app: FastAPI, tiler: TilerSettings) -> None:
+    # Innermost, so that its refusals too may be read by any page.
+    app.add_middleware(BodyLimit, limit=partial(_body_limit, tiler.max_body_bytes), refuse=too_large)
     app.add_middleware(NoViewers)
     app.add_middleware(CacheHeaders, mosaic_seconds=tiler.cache_seconds)
     app.add_middleware(CompressionMiddleware, exclude_mediatype=_IMAGES | {_PARQUET})
@@ -132,6 +136,13 @@ def _add_middleware(app: FastAPI, tiler: TilerSettings) -> None:
             "Retry-After",
         ],
     )
+
+
+def _body_limit(most: int, path: str) -> Limit | None:
+    """What TiTiler's own endpoints take; series, jobs and places read their bodies bit by bit, each within its own."""
+    if "/timeseries/" in path or path.endswith("/places"):
+        return None
+    return Limit(most=most, advice="simplify its geometry")
 
 
 def _mosaic(prefix: str, path: Callable[..., str], extensions: list[Any]) -> MosaicTilerFactory:

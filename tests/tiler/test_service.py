@@ -49,6 +49,21 @@ def tile_path(archive):
     return f"tiles/WebMercatorQuad/9/{x}/{y}"
 
 
+@pytest.mark.parametrize(
+    "path", ["/searches/register", f"{INDICES}/statistics", "/cog/statistics", f"{INDICES}/feature"]
+)
+def test_a_body_without_end_is_refused(archive, path):
+    part = b" " * 1_000_000
+    for content in (b" " * 10_000_001, (part for _ in range(11))):  # with its length, and in chunks
+        answer = archive.client.post(
+            path, content=content, headers={"content-type": "application/json", "origin": "https://map.example.org"}
+        )
+        assert answer.status_code == 413, answer.text
+        assert answer.json()["detail"] == "the body has more than 10000000 bytes: simplify its geometry"
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert answer.headers["access-control-allow-origin"] == "*"
+
+
 def test_an_index_comes_as_real_values_scaled_once(archive):
     answer = archive.client.get(
         f"{item(archive.EDGE)}/preview.npy", params={"assets": "NDVI", "max_size": archive.SIZE}
