@@ -1,6 +1,6 @@
-import { hasYears } from "../climate";
+import { hasYears, yearOf } from "../climate";
 import { t } from "../i18n";
-import { answeredClear } from "../state/answers";
+import { answeredClear, extent, series } from "../state/answers";
 import { ghost, stepName, usual } from "../state/view";
 import { isStep, STEPS } from "../steps";
 
@@ -29,13 +29,19 @@ export function StepChoice() {
 
 /** What the curve is compared with, where there is more than a year of it. */
 export function CurveOptions() {
-  if (!hasYears(answeredClear.value)) return null;
+  if (!hasYears(answeredClear.value) && !willHaveYears()) return null;
   return (
     <div class="options">
       <Toggle text={t.also.ghost} on={ghost} />
       <Toggle text={t.also.usual} on={usual} />
     </div>
   );
+}
+
+/** So that nothing moves when an earlier year arrives. */
+function willHaveYears(): boolean {
+  const [from, to] = extent.value ?? [0, 0];
+  return series.value.kind === "loading" && yearOf(from) < yearOf(to);
 }
 
 function Toggle({ text, on }: { readonly text: string; readonly on: typeof ghost }) {

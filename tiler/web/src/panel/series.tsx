@@ -41,12 +41,12 @@ export function PlaceView() {
   const { lon, lat } = place.value;
   return (
     <>
+      <Sites />
       <h2 class="place">{title(lon, lat)}</h2>
       <Chips />
       <div class="card series" aria-busy={series.value.kind === "loading"}>
         <SeriesBody />
       </div>
-      <Sites />
       <ImageCard />
     </>
   );
