@@ -147,15 +147,6 @@ def test_removing_the_newer_lets_the_older_count_again(
         assert without_own_dates(back) == document
 
 
-def test_scenes_without_an_index_product_are_found(
-    settings: Settings, documents: Documents, product_name: Names
-) -> None:
-    done, open_, old = documents(product_name(1)), documents(product_name(2)), documents(product_name(2, "0400"))
-    catalog.publish([*done, open_[0], old[0]], settings)
-
-    assert catalog.underived(settings) == [open_[0]["id"]]
-
-
 def test_ids_are_found_by_tile_and_time(settings: Settings, documents: Documents, product_name: Names) -> None:
     here, later = documents(product_name(1))[0], documents(product_name(40))[0]
     there = documents(product_name(1, tile="33TWM"))[0]
