@@ -1,5 +1,6 @@
 """Real servers for the tests: PostgreSQL with PostGIS and pgSTAC, and an S3 store, each started once."""
 
+import logging
 import os
 import shutil
 import sys
@@ -25,6 +26,9 @@ from environment import WEED_OFFSETS  # noqa: E402
 from waiting import wait_for  # noqa: E402
 
 from stac.settings import Settings  # noqa: E402
+
+# stac-fastapi's imports complain of names that `create_app` gives; a worker would say so after pytest's last line.
+logging.getLogger("stac_fastapi.types.config").setLevel(logging.ERROR)
 
 pytest_plugins = ("embedded", "parallel")
 
