@@ -30,7 +30,7 @@ from tiler.series.version import VERSION
 
 _WIDEST = 3.0
 """Degrees: what is wider or higher than three tiles is refused without asking the catalogue."""
-_PIXELS_AT_ONCE = 16_000_000
+_PIXELS_AT_ONCE = 8_000_000
 _LOCATED_AT_ONCE = 2000
 _PIXELS_IN_HAND = 10_000
 _NUMBERS_AT_ONCE = 32_000_000

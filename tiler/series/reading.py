@@ -113,8 +113,11 @@ class SceneReader:
         self._require((name,), "it is what was asked for")
         image = self.observation.images[name]
         stored = self._fine(name, smooth=False)
-        values = stored * image.scale + image.offset
-        return values if image.nodata is None else np.where(stored == image.nodata, np.nan, values)
+        values: NDArray[np.float64] = stored * image.scale
+        values += image.offset
+        if image.nodata is not None:
+            values[stored == image.nodata] = np.nan
+        return values
 
     def _require(self, names: Sequence[str], why: str) -> None:
         missing = [name for name in names if name not in self.observation.images]

@@ -135,9 +135,14 @@ def weighted_percentiles(
     """
     order = np.lexsort((weights, values))
     ordered, w = values[order], weights[order]
-    before = np.concatenate([[0.0], np.cumsum(w)[:-1]])
-    places = np.arange(w.size) * w + (w.size - 1) * before
+    # In place: of a district, each of these arrays has tens of millions of numbers.
+    places = np.cumsum(w)
     wanted = np.asarray(percentiles) / 100 * (w.size - 1) * w.sum()
+    places[1:] = places[:-1]
+    places[:1] = 0
+    places *= w.size - 1
+    w *= np.arange(w.size)
+    places += w
     return tuple(float(value) for value in np.interp(wanted, places, ordered))
 
 
