@@ -25,7 +25,7 @@ from waiting import wait_for  # noqa: E402
 
 from stac.settings import Settings  # noqa: E402
 
-pytest_plugins = ("embedded",)
+pytest_plugins = ("embedded", "parallel")
 
 
 @pytest.fixture(scope="session")
