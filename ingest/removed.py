@@ -3,18 +3,9 @@
 from collections.abc import Sequence
 
 from ingest import ledger
+from stac import removed
 from stac.database import Connection, transaction
 from stac.settings import Settings
-
-_NOTE = """
-INSERT INTO sen2extract.ledger AS l (id, state, source, reason, removed, discard)
-VALUES (%(id)s, 'removed', %(id)s, %(reason)s, %(items)s, %(folders)s)
-ON CONFLICT (id) DO UPDATE SET
-  items = ARRAY(SELECT unnest(l.items) EXCEPT SELECT unnest(excluded.removed) ORDER BY 1),
-  removed = ARRAY(SELECT DISTINCT unnest(l.removed || excluded.removed) ORDER BY 1),
-  discard = ARRAY(SELECT DISTINCT unnest(l.discard || excluded.discard) ORDER BY 1),
-  state = 'removed', reason = excluded.reason, updated = now()
-"""
 
 
 def note(tx: Connection, product_id: str, items: Sequence[str], folders: Sequence[str], reason: str) -> None:
@@ -22,7 +13,7 @@ def note(tx: Connection, product_id: str, items: Sequence[str], folders: Sequenc
 
     A product of which other items are left stays `published`.
     """
-    tx.execute(_NOTE, {"id": product_id, "reason": reason, "items": list(items), "folders": list(folders)})
+    removed.note(tx, product_id, items, folders, reason)
     ledger.settle(tx, [product_id])
 
 

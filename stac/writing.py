@@ -12,7 +12,7 @@ import stac_pydantic
 from psycopg.types.json import Jsonb
 from pydantic import BaseModel, ValidationError
 
-from stac import catalog
+from stac import catalog, removed
 from stac.collections import COLLECTION_IDS
 from stac.database import Connection, transaction
 from stac.errors import (
@@ -24,7 +24,7 @@ from stac.errors import (
     NameFormatError,
     SearchError,
 )
-from stac.naming import ProductName
+from stac.naming import ProductName, item_prefix
 from stac.search import check_text
 from stac.settings import Settings
 
@@ -35,12 +35,6 @@ type Change = Callable[[Document], Document]
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+@-]{0,254}")
 _INFERRED = frozenset({"self", "parent", "root", "items", "item", "child"})
 _TRIES = 3
-# A product is removed when the last of its items is.
-_STRIKE = """
-UPDATE sen2extract.ledger SET items = array_remove(items, %(item)s), reason = 'removed over the API', updated = now(),
-  state = CASE WHEN items <@ ARRAY[%(item)s] THEN 'removed' ELSE state END
-WHERE id = %(id)s AND %(item)s = ANY(items) AND state NOT IN ('converting', 'downloading')
-"""
 
 
 def check_item(item: Any, collection: str, item_id: str | None = None) -> Document:
@@ -115,13 +109,17 @@ def change_item(settings: Settings, collection: str, item_id: str, change: Chang
 def remove_item(settings: Settings, collection: str, item_id: str) -> None:
     """Take an item out, with its block index, and tell the ledger; raises `MissingError`.
 
-    Its objects stay until `reconcile` finds that no item names them: the API need not be let into the bucket.
+    Its objects are left to `retention` or `reconcile`, whichever comes first: the API need not be let into the bucket.
     """
     with transaction(settings, None, f"item {item_id}: cannot be removed") as tx:
-        there = catalog.existing(tx, [f"{collection}/{item_id}"])
-        if not there or not catalog.remove([(collection, item_id)], settings, tx):
+        row = tx.execute(
+            "SELECT datetime FROM pgstac.items WHERE collection = %s AND id = %s", (collection, item_id)
+        ).fetchone()
+        if row is None or not catalog.remove([(collection, item_id)], settings, tx):
             raise MissingError(f"Item {item_id} in Collection {collection} does not exist.")
-        tx.execute(_STRIKE, {"id": item_id, "item": there[0]})
+        if collection in COLLECTION_IDS:
+            folder = item_prefix(collection, item_id, ProductName.parse(item_id).tile, row[0])
+            removed.note(tx, item_id, [f"{collection}/{item_id}"], [folder], "removed over the API")
 
 
 def write_collection(settings: Settings, collection: Document) -> None:

@@ -159,7 +159,7 @@ def test_an_item_without_a_picture_gets_no_map() -> None:
     assert item["stac_extensions"] == []
 
 
-def test_what_a_writer_removes_leaves_the_bucket_when_it_is_reconciled(archive: Settings) -> None:
+def test_what_a_writer_removes_leaves_the_bucket_and_stays_away(archive: Settings, tmp_path: Path) -> None:
     token = "0123456789abcdef" * 4
     named = object_keys(archive)
     ours = {key for collection in (L2A, INDICES) for key in named[collection, SPEC.name]}
@@ -172,6 +172,11 @@ def test_what_a_writer_removes_leaves_the_bucket_when_it_is_reconciled(archive: 
             assert (entry.state, entry.reason) == (state, "removed over the API")
 
     assert set(reconcile.report(archive).unknown) == ours
+    again = ingest_product(str(write_product(SPEC, tmp_path)), settings=archive)
+    assert (again.state, again.reason) == (
+        "unchanged",
+        f"removed over the API; bring it back with: sen2extract retry {SPEC.name}",
+    )
     assert set(reconcile.fix(archive, older_than=timedelta(0)).removed) == ours
     left = reconcile.report(archive)
     assert (left.unknown, left.missing, left.items) == ((), (), 1)
