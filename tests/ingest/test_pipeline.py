@@ -221,7 +221,9 @@ def test_a_lost_index_product_is_derived_again(published: str, settings: Setting
     assert derive_product("nothing", settings=settings).state == "invalid"
 
 
-def test_an_area_says_which_indices_its_tiles_have(published: str, settings: Settings, folder: Path) -> None:
+def test_an_area_says_which_indices_its_tiles_have(
+    published: str, settings: Settings, bucket: Store, folder: Path
+) -> None:
     spec = replace(SPEC, sensing=datetime(2025, 8, 13, 3, 11, 21, tzinfo=UTC), size=96)
     few = replace(spec, sensing=datetime(2025, 8, 18, 3, 11, 21, tzinfo=UTC))
     areas.add(settings, areas.Area(name="few", tiles=["48PWU"], indices=["NDVI"]))
@@ -251,6 +253,8 @@ def test_an_area_says_which_indices_its_tiles_have(published: str, settings: Set
     assert derive_product(few.name, settings=settings).state == "published"
     assert set(_assets(settings, few.name)) == {"EVI", "MASK", *(index.name for index in stored_indices())}
     catalog.remove([(collection, spec.name) for spec in (spec, few) for collection in (L2A, INDICES)], settings)
+    left = {spec.name, few.name}
+    bucket.remove([key for key in sorted(bucket.keys()) if left & set(key.split("/"))])
 
 
 def _assets(settings: Settings, name: str) -> dict[str, Any]:
