@@ -5,12 +5,15 @@ from datetime import UTC, datetime
 
 import pytest
 
+from tiler.answers import SeriesRow, SeriesStop, SeriesSummary
 from tiler.series.delimited import to_csv
-from tiler.series.errors import SeriesRequestError
+from tiler.series.errors import SeriesRequestError, StoreAwayError
 from tiler.series.formats import choose_format, file_name, to_json
+from tiler.series.lines import stream, to_ndjson
 from tiler.series.request import parse_request
-from tiler.series.rows import Row, Series
+from tiler.series.rows import Row, Series, Told
 from tiler.series.statistics import Statistics
+from tiler.series.tables import columns_of
 
 CONTRACT = (
     "feature_id,datetime,index,mean,min,max,std,median,p25,p75,count,valid,masked,nodata,valid_fraction,"
@@ -165,3 +168,19 @@ def test_excel_gets_semicolons_decimal_commas_its_own_times_and_the_mark():
     assert (cells["mean"], cells["count"], cells["valid"]) == ("0,3", "12,5", "10")
     assert cells["datetime"] == "2025-01-05 03:11:21"
     assert (cells["name"], cells["size"]) == ("dû; 1.5", "1,5")
+
+
+def test_openapi_says_of_rows_what_they_hold():
+    """The models that the document is made of, against the table of columns and the lines as they are written."""
+    steps = parse_request("sentinel-2-indices", {"step": "P1M", "datetime": "2025-01-01/2025-03-01"})
+    assert list(SeriesRow.model_fields) == list(columns_of(steps, {}))
+    *rows, last = to_ndjson(series(row(), FAILED, attributes={"a": {"type": "rice"}})).splitlines()
+    assert [SeriesRow.model_validate_json(one, strict=True).status for one in rows] == ["ok", "unreadable"]
+    assert SeriesSummary.model_validate_json(last, strict=True).rows == 2
+
+    def away():
+        yield from ()
+        raise StoreAwayError("the object store does not answer")
+
+    (stop,) = stream(series(), away(), Told())
+    assert SeriesStop.model_validate_json(stop, strict=True).type == "error"

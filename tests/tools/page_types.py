@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,7 @@ _SCHEMAS = {"raster": ("SeriesRow", "SeriesSummary", "SeriesStop")}
 """What no operation refers to: the lines of a stream."""
 
 
+@cache
 def documents() -> dict[str, dict[str, Any]]:
     """Both OpenAPI documents, without what the page does not ask for. Needs neither database nor store."""
     settings = Settings(aws_access_key_id="none", aws_secret_access_key=SecretStr("none"))

@@ -1,4 +1,4 @@
-import { useSignal } from "@preact/signals";
+import { type Signal, useSignal } from "@preact/signals";
 import { useId } from "preact/hooks";
 import { t } from "../i18n";
 
@@ -10,16 +10,25 @@ async function copy(input: HTMLTextAreaElement): Promise<boolean> {
   return true;
 }
 
-/** A text to take elsewhere, with a button that copies it. */
-export function CopyField({ label, text }: { readonly label: string; readonly text: string }) {
+/** Whether something was copied just now, and how to say so. */
+export function useCopied(): readonly [Signal<boolean>, (done: boolean) => void] {
   const copied = useSignal(false);
-  const id = useId();
-  const onClick = async (): Promise<void> => {
-    const input = document.getElementById(id) as HTMLTextAreaElement;
-    copied.value = await copy(input);
+  const tell = (done: boolean): void => {
+    copied.value = done;
     setTimeout(() => {
       copied.value = false;
     }, 2000);
+  };
+  return [copied, tell];
+}
+
+/** A text to take elsewhere, with a button that copies it. */
+export function CopyField({ label, text }: { readonly label: string; readonly text: string }) {
+  const [copied, tell] = useCopied();
+  const id = useId();
+  const onClick = async (): Promise<void> => {
+    const input = document.getElementById(id) as HTMLTextAreaElement;
+    tell(await copy(input));
   };
   return (
     <div class="copy-field">

@@ -7,6 +7,7 @@ import { allOfIt } from "../state/choices";
 import { summing } from "../state/curves";
 import { index } from "../state/view";
 import { JobOffer } from "./jobs";
+import { wordsOf } from "./problem";
 
 /** The CSV of what is shown, or of all sites. */
 export function Download() {
@@ -52,9 +53,8 @@ function Posted({ asked, format, options, text, kind }: TakeProps) {
     try {
       save(await fetchFile(asked, index.value, format, options), fileName(asked, format, options));
     } catch (error) {
-      if (!(error instanceof ApiError)) throw error;
-      problem.value = error.status === 0 ? t.failure.network : error.message;
-      tooLarge.value = error.status === 413;
+      problem.value = wordsOf(error);
+      tooLarge.value = error instanceof ApiError && error.status === 413;
     } finally {
       busy.value = false;
     }

@@ -1,13 +1,13 @@
 /** Jobs: the offer to make one of a request that is too large, and how each is. */
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
-import { ApiError } from "../api";
 import { formatDate, formatTime } from "../format";
 import { t } from "../i18n";
 import { isIndexName } from "../indices";
 import { askForJobs, available, endJob, jobs } from "../jobs";
 import type { Job } from "../openapi/raster";
 import { isStep, type Step } from "../steps";
+import { wordsOf } from "./problem";
 
 /** A button that runs a too large request as a job, where the server has jobs. */
 export function JobOffer({ start }: { readonly start: () => Promise<void> }) {
@@ -24,8 +24,7 @@ export function JobOffer({ start }: { readonly start: () => Promise<void> }) {
       await start();
       document.querySelector(".jobs")?.scrollIntoView({ block: "nearest" });
     } catch (error) {
-      if (!(error instanceof ApiError)) throw error;
-      problem.value = error.status === 0 ? t.failure.network : error.message;
+      problem.value = wordsOf(error);
     } finally {
       busy.value = false;
     }

@@ -1,36 +1,23 @@
 import { useSignal } from "@preact/signals";
-import { useEffect } from "preact/hooks";
-import { ApiError } from "../api";
-import { AREA_REQUESTS, requestArea } from "../areas";
-import { formatDate, formatHectares, formatNumber, formatPlace, formatValue } from "../format";
+import { formatDate, formatHectares, formatPlace, formatValue } from "../format";
 import { t } from "../i18n";
-import { startJob } from "../jobs";
-import { stopReading } from "../load";
 import { hectaresOf } from "../map/area";
-import { nearestTile } from "../map/coverage";
-import type { Sample, Where } from "../series";
-import { service } from "../services";
-import {
-  attempt,
-  bestFraction,
-  clearSamples,
-  type SeriesState,
-  samples,
-  series,
-  stepped,
-} from "../state/answers";
-import { allOfIt, isArea, outline, pick, place, site } from "../state/choices";
-import { lines, summing, usualBand } from "../state/curves";
+import type { Sample } from "../series";
+import { bestFraction, clearSamples, type SeriesState, samples, series, stepped } from "../state/answers";
+import { isArea, outline, place, site } from "../state/choices";
+import { lines, usualBand } from "../state/curves";
 import { index } from "../state/view";
 import { ValidSlider } from "./area";
 import { Brush } from "./brush";
 import { Chips } from "./chips";
+import { useCopied } from "./copy";
 import { Curve } from "./curve";
 import { Download } from "./download";
 import { ImageCard } from "./image";
-import { JobOffer } from "./jobs";
+import { Failure, Outside } from "./notices";
 import { CurveOptions, StepChoice } from "./options";
 import { PeriodChoice } from "./period";
+import { Missing, Reading } from "./reading";
 import { Sites } from "./sites";
 import { Table } from "./table";
 import { Elsewhere, Formats } from "./take";
@@ -117,47 +104,6 @@ function Ready({ state }: { readonly state: Shown }) {
       )}
     </>
   );
-}
-
-/** How far reading is; said aloud at each quarter only. */
-function Reading({ read, total }: { readonly read: number; readonly total: number | null }) {
-  const quarters = total ? Math.floor((4 * read) / total) : 0;
-  const words = total === null ? t.series.read(read) : t.series.progress(read, total);
-  const aloud = useSignal("");
-  useEffect(() => {
-    aloud.value = words;
-  }, [quarters]);
-  return (
-    <div class="reading-on">
-      <progress aria-label={t.series.reading} {...(total === null ? {} : { value: read, max: total })} />
-      <span aria-hidden="true">{words}</span>
-      <span class="visually-hidden" role="status">
-        {aloud}
-      </span>
-      {!site.value && (
-        <button type="button" class="link" onClick={stopReading}>
-          {t.series.stop}
-        </button>
-      )}
-    </div>
-  );
-}
-
-/** What is not in the curve, since the answer broke off or the reader had enough of it. */
-function Missing({ state }: { readonly state: Extract<Shown, { readonly missing: number }> }) {
-  const { length } = state.samples;
-  return (
-    <p class="missing" role="status">
-      {t.series.cut(length, length + state.missing)}{" "}
-      <button type="button" class="link" onClick={again}>
-        {t.failure.retry}
-      </button>
-    </p>
-  );
-}
-
-function again(): void {
-  attempt.value += 1;
 }
 
 function summary(all: readonly Sample[], clear: readonly Sample[]): string {
@@ -249,89 +195,15 @@ function Actions({ asTable, onTable }: ActionsProps) {
 }
 
 function CopyLink() {
-  const copied = useSignal(false);
+  const [copied, tell] = useCopied();
   if (!isSecureContext) return null;
   const onClick = async (): Promise<void> => {
     await navigator.clipboard.writeText(location.href);
-    copied.value = true;
-    setTimeout(() => {
-      copied.value = false;
-    }, 2000);
+    tell(true);
   };
   return (
     <button type="button" class="button" onClick={onClick}>
       <span aria-live="polite">{copied.value ? t.image.copied : t.series.copyLink}</span>
     </button>
-  );
-}
-
-function Outside() {
-  const near = place.value ? nearestTile(place.value) : null;
-  return (
-    <div class="notice" role="status">
-      <h3>{t.outside.title}</h3>
-      <p>{near ? t.outside.nearest(near.code, formatNumber(near.km, 0)) : t.outside.hint}</p>
-      {near && (
-        <button type="button" class="button" onClick={() => pick(near.place.lon, near.place.lat)}>
-          {t.outside.go}
-        </button>
-      )}
-      <RequestArea />
-    </div>
-  );
-}
-
-/** Offered only where the catalogue says that it takes requests. */
-function RequestArea() {
-  const said = useSignal("");
-  const [url, at] = [service(AREA_REQUESTS), place.value];
-  if (!url || !at) return null;
-  const onClick = async (): Promise<void> => {
-    try {
-      await requestArea(url, outline.value ?? { type: "Point", coordinates: [at.lon, at.lat] });
-      said.value = t.outside.requested;
-    } catch (error) {
-      if (!(error instanceof ApiError)) throw error;
-      said.value = error.status === 0 ? t.failure.network : error.message;
-    }
-  };
-  return (
-    <>
-      {said.value !== t.outside.requested && (
-        <button type="button" class="button primary" onClick={onClick}>
-          {t.outside.request}
-        </button>
-      )}
-      <p role="status">{said.value}</p>
-    </>
-  );
-}
-
-function Larger({ asked }: { readonly asked: Where }) {
-  return <JobOffer start={() => startJob(asked, index.value, summing.value)} />;
-}
-
-function Failure({ status, message }: { readonly status: number; readonly message: string }) {
-  // The gateway speaks for a service that is away with 502, 503 or 504.
-  const away = status === 0 || (status >= 502 && status <= 504);
-  return (
-    <div class="notice" role="alert">
-      <h3>{away ? t.failure.network : status === 413 ? t.failure.large : t.failure.http}</h3>
-      {status === 413 && <p>{t.failure.largeHint}</p>}
-      {away ? (
-        <p>{t.failure.networkHint}</p>
-      ) : (
-        <p class="muted hint" lang="en">
-          {message}
-        </p>
-      )}
-      {status === 413 ? (
-        allOfIt.value && <Larger asked={allOfIt.value} />
-      ) : (
-        <button type="button" class="button primary" onClick={again}>
-          {t.failure.retry}
-        </button>
-      )}
-    </div>
   );
 }

@@ -8,6 +8,7 @@ import { chooseSites } from "../state/choices";
 import { index } from "../state/view";
 import { KINDS, readPlaces } from "../uploads";
 import { JobOffer } from "./jobs";
+import { wordsOf } from "./problem";
 
 const busy = signal(false);
 const problem = signal("");
@@ -23,9 +24,8 @@ async function read(files: readonly File[]): Promise<void> {
   try {
     chooseSites(await readPlaces(files));
   } catch (error) {
-    if (!(error instanceof ApiError)) throw error;
-    problem.value = error.status === 0 || error.status >= 502 ? t.failure.network : error.message;
-    if (error.status === 413) tooLarge.value = files;
+    problem.value = wordsOf(error);
+    if (error instanceof ApiError && error.status === 413) tooLarge.value = files;
   } finally {
     busy.value = false;
   }
