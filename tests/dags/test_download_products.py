@@ -20,8 +20,12 @@ def provider(archive, environment, tmp_path, monkeypatch):
             monkeypatch.setenv(name, value)
         monkeypatch.setenv("INGEST_INBOX", str(tmp_path / "inbox"))
         yield provider
+    from stac import catalog
+    from stac.collections import COLLECTION_IDS
     from stac.database import connect
 
+    keys = [(name, item) for name in COLLECTION_IDS for item in catalog.find_ids(environment, name)]
+    catalog.remove(keys, environment)
     with connect(environment) as connection:
         connection.execute("DELETE FROM sen2extract.ledger")
 
