@@ -15,7 +15,7 @@ import socket
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Literal
 from uuid import uuid4
@@ -76,15 +76,21 @@ UPDATE sen2extract.ledger AS l SET state = 'failed', owner = NULL, lease_until =
   reason = 'its worker ended before it was done'
 WHERE state IN ('converting', 'downloading') AND NOT {_AT_WORK}
 """  # noqa: S608 - constants only
+# By the table of observations: the items themselves are read only for what is new.
 _ENTER = """
 WITH held AS (
-  SELECT id, min(CASE content->'properties'->'deprecated' WHEN 'true' THEN 'superseded' ELSE 'published' END) AS state,
-    array_agg(collection || '/' || id ORDER BY collection) AS items,
-    min(content->'properties'->>'sen2extract:fingerprint') AS fingerprint
-  FROM pgstac.items WHERE collection = ANY(%(collections)s) GROUP BY id
+  SELECT item_id AS id, CASE WHEN bool_and(deprecated) THEN 'superseded' ELSE 'published' END AS state,
+    array_agg(collection || '/' || item_id ORDER BY collection) AS items
+  FROM sen2extract.observations WHERE collection = ANY(%(collections)s) GROUP BY item_id
+), other AS (
+  SELECT h.*, l.id IS NULL AS new FROM held AS h LEFT JOIN sen2extract.ledger AS l ON l.id = h.id
+  WHERE l.id IS NULL OR l.state NOT IN ('converting', 'downloading') AND (l.state, l.items) <> (h.state, h.items)
+), told AS (
+  SELECT i.id, min(i.content->'properties'->>'sen2extract:fingerprint') AS fingerprint FROM pgstac.items AS i
+  WHERE i.collection = ANY(%(collections)s) AND i.id IN (SELECT id FROM other WHERE new) GROUP BY i.id
 )
 INSERT INTO sen2extract.ledger AS l (id, state, source, fingerprint, items)
-SELECT id, state, id, fingerprint, items FROM held ORDER BY id
+SELECT o.id, o.state, o.id, t.fingerprint, o.items FROM other AS o LEFT JOIN told AS t ON t.id = o.id ORDER BY o.id
 ON CONFLICT (id) DO UPDATE SET state = excluded.state, items = excluded.items, updated = now()
 WHERE l.state NOT IN ('converting', 'downloading') AND (l.state, l.items) <> (excluded.state, excluded.items)
 """
@@ -92,7 +98,7 @@ _STRIKE = """
 UPDATE sen2extract.ledger AS l SET state = 'removed', items = '{}', updated = now(),
   reason = 'no longer in the catalogue'
 WHERE state IN ('published', 'superseded')
-AND NOT EXISTS (SELECT FROM pgstac.items WHERE collection = ANY(%(collections)s) AND id = l.id)
+AND NOT EXISTS (SELECT FROM sen2extract.observations WHERE collection = ANY(%(collections)s) AND item_id = l.id)
 """
 
 
@@ -251,6 +257,13 @@ def busy(settings: Settings) -> frozenset[str]:
     with transaction(settings, None, "the ledger cannot be read") as tx:
         rows = tx.execute(_BUSY).fetchall()
     return frozenset(row[0] for row in rows)
+
+
+def refusals(settings: Settings, sources: Iterable[str]) -> dict[str, datetime]:
+    """When each of these sources was found invalid, of those that were."""
+    query = "SELECT source, updated FROM sen2extract.ledger WHERE state = 'invalid' AND source = ANY(%s)"
+    with transaction(settings, None, "the ledger cannot be read") as tx:
+        return dict(tx.execute(query, (list(sources),)).fetchall())
 
 
 def sources(settings: Settings, ids: Iterable[str]) -> dict[str, str]:

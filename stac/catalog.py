@@ -4,13 +4,13 @@ Writers need the role `pgstac_ingest`; `migrate` needs `pgstac_admin` (see `stac
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Literal
 
 import orjson
 import pystac
 
-from stac import blocks
+from stac import blocks, extents
 from stac.collections import COLLECTION_IDS
 from stac.database import Connection, connect, transaction
 from stac.errors import CatalogError, ExistsError, MissingError
@@ -19,7 +19,7 @@ from stac.items import timestamp
 from stac.locks import hold, lock
 from stac.naming import ProductName
 from stac.prepare import migrate
-from stac.rows import Item, Key, by_collection, comparable, key_of, present, set_extents, store
+from stac.rows import Item, Key, by_collection, comparable, key_of, moment_of, present, store
 from stac.scene import StoredAsset
 from stac.settings import Settings
 from stac.supersede import mark_superseded
@@ -36,8 +36,23 @@ __all__ = [
     "remove",
 ]
 
-# Sensing time of a tile against the start of its datatake: a datatake lasts half an hour at most.
-_DATATAKE = timedelta(hours=2)
+# Unit, level and start of the datatake, and the tile, within a product's name; in SQL from 1 on.
+_TAKE, _TILE = slice(0, 26), slice(38, 44)
+# Within two hours: a datatake, whose start a product is named by, lasts half an hour at most. OFFSET keeps the planner
+# from reading what it can find by the index on datetime.
+_ACQUIRED = """
+WITH wanted AS MATERIALIZED (
+  SELECT * FROM unnest(%s::text[], %s::timestamptz[], %s::text[]) AS w (collection, start, name)
+), takes AS (SELECT DISTINCT collection, start FROM wanted)
+SELECT i.collection, i.id, pgstac.get_item(i.id, i.collection) FROM takes AS t CROSS JOIN LATERAL (
+  SELECT collection, id FROM pgstac.items
+  WHERE collection = t.collection AND datetime BETWEEN t.start - interval '2 hours' AND t.start + interval '2 hours'
+  OFFSET 0
+) AS i WHERE (i.collection, left(i.id, 26) || substr(i.id, 39, 6)) IN (SELECT collection, name FROM wanted)
+"""
+_NAMED = """
+SELECT collection, id, pgstac.get_item(id, collection) FROM pgstac.items WHERE collection = %s AND id = ANY(%s)
+"""
 
 
 def publish(
@@ -62,11 +77,12 @@ def publish(
         return []
     what = f"cannot publish {_names(incoming)}"
     with transaction(settings, connection, what) as tx:
-        lock(tx, [(key[0], _moment(document)) for key, document in incoming.items()])
+        lock(tx, _collections(incoming), map(moment_of, incoming.values()), map(_acquisition, incoming))
         stored = _siblings(tx, incoming)
         _check_expectation(expect, set(incoming), set(incoming) & set(stored))
-        written = _write(tx, stored, {**stored, **incoming}, settings)
         blocks.write(tx, incoming.values(), assets)
+        # Last, because writers of a partition wait for one another from here on until the transaction ends.
+        written = _write(tx, stored, {**stored, **incoming}, settings)
         missing = set(incoming) - present(tx, incoming)
         if missing:
             raise CatalogError(f"{what}: the catalogue lost {_names(missing)}")
@@ -77,7 +93,7 @@ def remove(items: Iterable[Key], settings: Settings, connection: Connection | No
     """Take items (collection, id) out; returns how many were there. What they superseded counts again."""
     keys = set(items)
     with transaction(settings, connection, f"cannot remove {_names(keys)}") as tx:
-        lock(tx, [(collection, None) for collection, _ in keys])
+        lock(tx, _collections(keys))
         stored = _siblings(tx, keys)
         gone = keys & set(stored)
         for collection, ids in by_collection(gone).items():
@@ -85,14 +101,14 @@ def remove(items: Iterable[Key], settings: Settings, connection: Connection | No
             blocks.remove(tx, collection, ids)
         left = {key: item for key, item in stored.items() if key not in gone}
         _write(tx, left, left, settings)
-        set_extents(tx)
+        extents.tell_all(tx)
     return len(gone)
 
 
 def refresh_extents(settings: Settings) -> None:
     """Set the extents of all collections by their items. `publish` and `remove` keep them true; this repairs them."""
     with connect(settings) as connection:
-        set_extents(connection)
+        extents.tell_all(connection)
 
 
 def _document(item: pystac.Item | Item) -> Item:
@@ -109,11 +125,8 @@ def _check_expectation(expect: str | None, wanted: set[Key], there: set[Key]) ->
         raise MissingError(f"{_names(wanted - there)}: not there")
 
 
-def _moment(document: Item) -> str | None:
-    """What decides in which partition an item lies."""
-    properties = document["properties"]
-    moment: str | None = properties.get("datetime") or properties.get("start_datetime")
-    return moment
+def _collections(keys: Iterable[Key]) -> set[str]:
+    return {collection for collection, _ in keys}
 
 
 def _names(keys: Iterable[Key]) -> str:
@@ -122,29 +135,26 @@ def _names(keys: Iterable[Key]) -> str:
 
 def _siblings(tx: Connection, keys: Iterable[Key]) -> dict[Key, Item]:
     """The stored items of the acquisitions to which `keys` belong, those of `keys` included."""
-    found: dict[Key, Item] = {}
-    ours = [key for key in keys if key[0] in COLLECTION_IDS]
-    for collection, ids in by_collection(set(keys) - set(ours)).items():
-        rows = tx.execute(
-            "SELECT id, pgstac.get_item(id, collection) FROM pgstac.items WHERE collection = %s AND id = ANY(%s)",
-            (collection, ids),
-        ).fetchall()
-        found |= {(collection, item_id): item for item_id, item in rows}
-    for collection, name in {(collection, _datatake_and_tile(item_id)) for collection, item_id in ours}:
-        pattern, start = name
-        rows = tx.execute(
-            "SELECT id, pgstac.get_item(id, collection) FROM pgstac.items "
-            "WHERE collection = %s AND datetime BETWEEN %s AND %s AND id LIKE %s",
-            (collection, start - _DATATAKE, start + _DATATAKE, pattern),
-        ).fetchall()
-        found |= {(collection, item_id): item for item_id, item in rows}
-    return found
+    keys = set(keys)
+    ours = sorted(key for key in keys if key[0] in COLLECTION_IDS)
+    others = keys - set(ours)
+    rows = []
+    if ours:
+        starts = [ProductName.parse(item_id).datatake_start for _, item_id in ours]
+        names = [_acquisition(key) for key in ours]
+        rows += tx.execute(_ACQUIRED, ([collection for collection, _ in ours], starts, names)).fetchall()
+    for collection, ids in by_collection(others).items():
+        rows += tx.execute(_NAMED, (collection, ids)).fetchall()
+    return {(collection, item_id): item for collection, item_id, item in rows}
 
 
-def _datatake_and_tile(item_id: str) -> tuple[str, datetime]:
-    name = ProductName.parse(item_id)
-    pattern = f"{name.unit}_MSI{name.level}_{name.datatake_start:%Y%m%dT%H%M%S}_N%_T{name.tile}_%"
-    return pattern, name.datatake_start
+def _acquisition(key: Key) -> str:
+    """What the ids of products of an item's datatake and tile share; of other items all that names them."""
+    collection, item_id = key
+    if collection not in COLLECTION_IDS:
+        return "/".join(key)
+    ProductName.parse(item_id)
+    return item_id[_TAKE] + item_id[_TILE]
 
 
 def _write(tx: Connection, stored: Mapping[Key, Item], wanted: Mapping[Key, Item], settings: Settings) -> list[Key]:
@@ -158,5 +168,5 @@ def _write(tx: Connection, stored: Mapping[Key, Item], wanted: Mapping[Key, Item
             item["properties"] |= {"created": created, "updated": now}
             changed.append(item)
     if changed:
-        store(tx, changed)
+        store(tx, changed, stored)
     return [key_of(item) for item in changed]

@@ -1,16 +1,16 @@
-"""Items as rows of pgSTAC's tables: written, compared, and what collections tell of them kept true."""
+"""Items as rows of pgSTAC's tables: written, compared, looked up."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import orjson
-from psycopg.types.json import Jsonb
 from pypgstac.hydration import dehydrate
 
-from stac.collections import EVERYWHERE
+from stac import extents
 from stac.database import Connection
 from stac.errors import CatalogError
+from stac.locks import Moment
 
 type Item = dict[str, Any]
 type Key = tuple[str, str]
@@ -18,19 +18,19 @@ type Key = tuple[str, str]
 
 _OWN_DATES = ("created", "updated")
 _NOT_IN_CONTENT = frozenset({"id", "collection", "geometry", "type"})
-# As pgSTAC's trigger on its staging tables has it.
-_CHECK_PARTITIONS = """
-SELECT pgstac.check_partition(collection, starts, ends) FROM (
-  SELECT c.id AS collection, coalesce(date_trunc(c.partition_trunc, lower(d)), '-infinity') AS part,
-    tstzrange(min(lower(d)), max(lower(d)), '[]') AS starts, tstzrange(min(upper(d)), max(upper(d)), '[]') AS ends
-  FROM jsonb_array_elements(%s) AS i, pgstac.collections AS c, pgstac.stac_daterange(i->'properties') AS d
-  WHERE c.id = i->>'collection' GROUP BY 1, 2 ORDER BY 1, 2
-) AS parts
-"""
+# Says what the new rows span, by partition.
 _INSERT = """
-INSERT INTO pgstac.items (id, geometry, collection, datetime, end_datetime, content)
-SELECT i->>'id', pgstac.stac_geom(i), i->>'collection', lower(d), upper(d), i->'content'
-FROM jsonb_array_elements(%s) AS i, pgstac.stac_daterange(i) AS d
+WITH new AS (
+  INSERT INTO pgstac.items (id, geometry, collection, datetime, end_datetime, content)
+  SELECT i.id, pgstac.stac_geom(i.place::jsonb), %s, lower(d), upper(d), i.content::jsonb
+  FROM unnest(%b::text[], %b::text[], %b::text[], %b::text[], %b::text[]) AS i (id, place, starts, ends, content),
+    tstzrange(i.starts::timestamptz, i.ends::timestamptz, '[]') AS d
+  RETURNING collection, geometry, datetime, end_datetime
+)
+SELECT p.partition, min(n.datetime), max(n.datetime), min(n.end_datetime), max(n.end_datetime),
+  st_extent(n.geometry)::geometry
+FROM new AS n JOIN pgstac.partition_stats AS p ON p.collection = n.collection AND p.partition_dtrange @> n.datetime
+GROUP BY p.partition ORDER BY p.partition
 """
 _DECIMALS = 9
 
@@ -57,34 +57,63 @@ def present(tx: Connection, keys: Iterable[Key]) -> set[Key]:
     return found
 
 
-def store(tx: Connection, items: Sequence[Item]) -> None:
-    """Put items into pgSTAC's table in place of those that are there, as its `upsert_items` does.
+def moment_of(item: Item) -> Moment:
+    """When an item starts and ends, as pgSTAC reads it."""
+    properties = item["properties"]
+    starts, ends = properties.get("start_datetime"), properties.get("end_datetime")
+    if starts is None or ends is None:
+        starts = ends = properties.get("datetime")
+    return Moment(item["collection"], starts, ends)
 
-    What an item shares with its collection is taken out here, which in SQL costs milliseconds per item.
+
+def store(tx: Connection, items: Sequence[Item], stored: Mapping[Key, Item]) -> None:
+    """Put items into pgSTAC's table, in place of those of `stored` that they replace.
+
+    Their partitions have to be there (`stac.locks`). What an item shares with its collection is taken out here, which
+    in SQL costs milliseconds per item.
     """
-    dates = [{"collection": item["collection"], "properties": _dates(item)} for item in items]
-    tx.execute(_CHECK_PARTITIONS, (Jsonb(dates, dumps=orjson.dumps),))
-    for collection, ids in by_collection(map(key_of, items)).items():
-        row = tx.execute("SELECT base_item, base_item_id FROM pgstac.current_base_item(%s)", (collection,)).fetchone()
-        if row is None:
-            raise CatalogError(f"collection {collection} is not there: run `sen2extract migrate`")
-        tx.execute("DELETE FROM pgstac.items WHERE collection = %s AND id = ANY(%s)", (collection, ids))
-        rows = [_row(item, *row) for item in items if item["collection"] == collection]
-        tx.execute(_INSERT, (Jsonb(rows, dumps=orjson.dumps),))
+    groups: defaultdict[str, list[Item]] = defaultdict(list)
+    for item in sorted(items, key=key_of):
+        groups[item["collection"]].append(item)
+    extents.defer(tx)
+    for collection, group in groups.items():
+        _store_group(
+            tx, collection, group, {item["id"]: stored[key] for item in group if (key := key_of(item)) in stored}
+        )
+    for collection in groups:
+        extents.tell(tx, collection)
+    extents.defer(tx, yes=False)
 
 
-def _row(item: Item, base_item: Item, base_item_id: int | None) -> Item:
-    """What of an item becomes columns, and its content without that and without what its collection says."""
+def _store_group(tx: Connection, collection: str, items: Sequence[Item], replaced: Mapping[str, Item]) -> None:
+    base = tx.execute("SELECT base_item, base_item_id FROM pgstac.current_base_item(%s)", (collection,)).fetchone()
+    if base is None:
+        raise CatalogError(f"collection {collection} is not there: run `sen2extract migrate`")
+    if replaced:
+        tx.execute("DELETE FROM pgstac.items WHERE collection = %s AND id = ANY(%s)", (collection, list(replaced)))
+    columns = zip(*(_row(item, *base) for item in items), strict=True)
+    spans = tx.execute(_INSERT, (collection, *map(list, columns))).fetchall()
+    extents.widen(tx, (extents.Span(*span) for span in spans))
+    moved = [both for item in items if (before := replaced.get(item["id"])) and _moved(both := (before, item))]
+    if moved:
+        starts = {moment_of(each).starts for both in moved for each in both}
+        extents.measure(tx, collection, sorted(filter(None, starts)))
+
+
+def _row(item: Item, base_item: Item, base_item_id: int | None) -> tuple[str, str, str | None, str | None, str]:
+    """Id, place, start, end, and the content without what its collection says; place and content as JSON."""
     content = dehydrate(base_item, item)
     slim = {name: value for name, value in content.items() if name not in _NOT_IN_CONTENT}
     if base_item_id is not None:
         slim["pgstac:base_item"] = base_item_id
-    columns = {name: item[name] for name in ("id", "collection", "geometry")}
-    return columns | {"properties": _dates(item), "content": slim}
+    place = orjson.dumps({"geometry": item["geometry"]})
+    _, starts, ends = moment_of(item)
+    return item["id"], place.decode(), starts, ends, orjson.dumps(slim).decode()
 
 
-def _dates(item: Item) -> Item:
-    return {name: item["properties"].get(name) for name in ("datetime", "start_datetime", "end_datetime")}
+def _moved(both: tuple[Item, Item]) -> bool:
+    before, after = ((_rounded(item["geometry"]), moment_of(item)) for item in both)
+    return before != after
 
 
 def comparable(item: Item) -> Item:
@@ -101,23 +130,3 @@ def _rounded(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _rounded(part) for key, part in value.items()}
     return value
-
-
-def set_extents(tx: Connection) -> None:
-    """Set the extents of all collections by their items; those without any are everywhere."""
-    # pgSTAC keeps the last outline of a partition that has become empty, and writes JSON null for no extent.
-    tx.execute("UPDATE pgstac.partition_stats SET spatial = NULL WHERE lower_inf(dtrange) AND upper_inf(dtrange)")
-    tx.execute(
-        "UPDATE pgstac.collections SET content = jsonb_set(content, '{extent}', w.extent) FROM ("
-        " SELECT c.id, coalesce(s.extent, %s) AS extent FROM pgstac.collections AS c LEFT JOIN ("
-        "  SELECT collection, jsonb_build_object("
-        "   'spatial', jsonb_build_object('bbox', jsonb_build_array(jsonb_build_array("
-        "    st_xmin(st_extent(spatial)), st_ymin(st_extent(spatial)),"
-        "    st_xmax(st_extent(spatial)), st_ymax(st_extent(spatial))))),"
-        "   'temporal', jsonb_build_object('interval', jsonb_build_array(jsonb_build_array("
-        "    min(lower(dtrange)), max(upper(edtrange)))))) AS extent"
-        "  FROM pgstac.partition_stats WHERE spatial IS NOT NULL GROUP BY collection"
-        " ) AS s ON s.collection = c.id"
-        ") AS w WHERE w.id = collections.id AND content->'extent' IS DISTINCT FROM w.extent",
-        (Jsonb(EVERYWHERE),),
-    )
