@@ -2,6 +2,7 @@
 
 import json
 import sys
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -42,7 +43,7 @@ def status(
     if gaps and state:
         raise typer.BadParameter("--state does not go with --gaps")
     if gaps:
-        _tell_gaps(list(_all_gaps(Settings(), tile, limit)), as_json)
+        tell_gaps(list(all_gaps(Settings(), tile, limit)), as_json)
     else:
         _tell_products(Settings(), state, limit or _NEWEST, as_json)
 
@@ -60,7 +61,7 @@ def _tell_products(settings: "Settings", state: State | None, limit: int, as_jso
     _list(products)
 
 
-def _all_gaps(settings: "Settings", tile: str | None, limit: int | None) -> "Iterator[TileGaps]":
+def all_gaps(settings: "Settings", tile: str | None, limit: int | None) -> "Iterator[TileGaps]":
     """Tile by tile, read a page at a time."""
     from stac.errors import NameFormatError
     from stac.gaps import gaps
@@ -79,9 +80,10 @@ def _all_gaps(settings: "Settings", tile: str | None, limit: int | None) -> "Ite
         after, told = page[-1].tile, told + len(page)
 
 
-def _tell_gaps(tiles: "list[TileGaps]", as_json: bool) -> None:
+def tell_gaps(tiles: "list[TileGaps]", as_json: bool) -> None:
+    """Gap by gap, with the command that would bring it."""
     if as_json:
-        typer.echo(json.dumps({"tiles": [tile.as_dict() for tile in tiles]}, indent=2))
+        typer.echo(json.dumps({"tiles": [tile.as_dict(datetime.now(UTC)) for tile in tiles]}, indent=2))
         return
     for tile in tiles:
         lacks = ", ".join(f"{count} {kind}" for kind, count in tile.counts.items()) or "nothing is missing"

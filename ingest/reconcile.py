@@ -7,11 +7,10 @@ from posixpath import basename, dirname
 from typing import Any
 
 from ingest import block_index, ledger, pack_care
+from ingest.derivation import derive_product, underived
 from ingest.outcome import Outcome
-from ingest.pipeline import derive_product
 from ingest.store import Store
 from stac import jobs, observations, packs
-from stac.catalog import underived
 from stac.inventory import export_keys, object_keys
 from stac.settings import Settings
 
@@ -26,7 +25,7 @@ class Report:
     """Differences between catalogue and bucket.
 
     `missing`: objects that items name and the bucket lacks. `unknown`: objects that no item names, left by an
-    interrupted ingestion or a replaced version. `underived`: L2A scenes without an index product.
+    interrupted ingestion or a replaced version. `underived`: L2A scenes that lack indices or a mask.
     `unpacked`: objects of packs that are lost or of another size; the images are read from their COGs.
     """
 

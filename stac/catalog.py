@@ -14,7 +14,7 @@ from stac import blocks, extents
 from stac.collections import COLLECTION_IDS
 from stac.database import Connection, connect, transaction
 from stac.errors import CatalogError, ExistsError, MissingError
-from stac.holdings import existing, find_ids, get_item, products_held, underived
+from stac.holdings import existing, find_ids, get_item, products_held
 from stac.items import timestamp
 from stac.locks import hold, lock
 from stac.naming import ProductName
@@ -34,7 +34,6 @@ __all__ = [
     "publish",
     "refresh_extents",
     "remove",
-    "underived",
 ]
 
 # Unit, level and start of the datatake, and the tile, within a product's name; in SQL from 1 on.

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from stac.collections import INDICES, L2A
 from stac.database import Connection, connect
 from stac.rows import Item, present
 from stac.settings import Settings
@@ -54,15 +53,3 @@ def products_held(
             (list(collections), start, end, [f"MGRS-{tile}" for tile in tiles]),
         ).fetchall()
     return [(row[0], row[1], row[2]) for row in rows]
-
-
-def underived(settings: Settings) -> list[str]:
-    """Ids of the L2A items in use (not superseded) that have no index product, sorted."""
-    with connect(settings) as connection:
-        rows = connection.execute(
-            "SELECT id FROM pgstac.items AS scene WHERE collection = %s "
-            "AND (content->'properties'->'deprecated') IS DISTINCT FROM 'true'::jsonb AND NOT EXISTS "
-            "(SELECT FROM pgstac.items WHERE collection = %s AND id = scene.id) ORDER BY id",
-            (L2A, INDICES),
-        ).fetchall()
-    return [row[0] for row in rows]

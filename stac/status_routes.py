@@ -115,6 +115,7 @@ class Gap(BaseModel):
     platform: str = Field(examples=["sentinel-2a"])
     relative_orbit: int
     item: str | None = Field(description="what is held of this acquisition already")
+    level: Literal["l1c", "l2a"] | None = Field(description="of the product to be fetched; null: made of what is held")
     command: str = Field(description="what would bring it")
 
 
@@ -124,6 +125,9 @@ class TileGaps(BaseModel):
     tile: str = Field(examples=["48PWU"])
     expected: int
     held: int
+    removed: int = Field(description="acquisitions that retention took out")
+    latest: datetime | None = Field(description="start of the newest datatake held")
+    lag_days: float | None = Field(description="days from the newest acquisition held until now")
     counts: dict[Kind, int] = Field(description="gaps by kind")
     gaps: list[Gap]
 
@@ -152,7 +156,8 @@ async def gaps(
         found_ = found(held, await connection.fetch(LATEST, COLLECTIONS))
     shown = found_[:limit]
     following = {"limit": limit, "after": shown[-1].tile} if len(found_) > limit else None
-    tiles = [one.as_dict() for one in shown]
+    now = datetime.now(UTC)
+    tiles = [one.as_dict(now) for one in shown]
     return GapsPage.model_validate({"tiles": tiles, "links": _links(request, "gaps", following)})
 
 

@@ -25,7 +25,8 @@ from titiler.pgstac.factory import MosaicTilerFactory, add_search_list_route, ad
 from stac import openapi
 from stac.api_middleware import BodyLimit, Limit
 from stac.settings import Settings
-from tiler import edr, health, places
+from tiler import edr, health, places, viewers
+from tiler.answers import with_models
 from tiler.dependencies import MosaicParams, collection_path, item_path, object_path
 from tiler.docs import add_docs
 from tiler.edr import EdrExtension
@@ -73,8 +74,9 @@ def create_app(settings: Settings | None = None, tiler: TilerSettings | None = N
     app.include_router(health.router)
     app.include_router(edr.router)
     app.include_router(places.router)
+    app.include_router(viewers.router)
     _add_landing(app)
-    openapi.told(app, openapi.tiler)
+    openapi.told(app, openapi.tiler, with_models)
     add_docs(app)
     if (_STATIC / "index.html").is_file():
         app.mount("/app", StaticFiles(directory=_STATIC, html=True), name="app")
@@ -126,6 +128,8 @@ def _add_middleware(app: FastAPI, tiler: TilerSettings) -> None:
             "X-Unreadable-Items",
             "X-Nearest-Tile",
             "X-Unindexed-Images",
+            "X-Rows",
+            "X-Interval",
             "X-Upload-Report",
             "Content-Disposition",
             "Location",

@@ -24,7 +24,7 @@ from ingest.products.safe import (
     native_images,
     read_document,
 )
-from ingest.products.safe_metadata import read_metadata
+from ingest.products.safe_metadata import product_name, read_metadata
 from stac.bands import BANDS, LAYERS, Level
 from stac.errors import NameFormatError
 from stac.naming import ProductName, Tile
@@ -57,10 +57,11 @@ def open_aws(path: Path, assets: frozenset[str] | None = None) -> SafeProduct:
         raise InvalidProductError(f"{archive.source}: no {_GRANULE}, the tile's metadata: fetch it again")
     granule = read_document(archive, _GRANULE)
     where, product = _product_metadata(archive, info)
+    described = Metadata(product, where)
     metadata = read_metadata(
-        Metadata(product, where),
+        described,
         Metadata(granule, f"{archive.source}: {_GRANULE}"),
-        folder=str(name),
+        name=product_name(described, str(name)),
         fingerprint=inventory_fingerprint(archive, product),
     )
     level = cast("Level", name.level)

@@ -43,19 +43,34 @@ class SafeMetadata:
     extent: Extent
 
 
-def read_metadata(
-    product: Metadata, granule: Metadata, *, folder: str, fingerprint: str, renamed: bool = False
-) -> SafeMetadata:
-    """Read a product's metadata; raises `InvalidProductError` naming file and element.
-
-    `folder` is the name of the product's folder: where it is a product name too, it must be the same, but for its
-    discriminator if `renamed`; then the folder's name is the product's.
-    """
-    name = _name(product, folder, renamed=renamed)
+def read_metadata(product: Metadata, granule: Metadata, *, name: ProductName, fingerprint: str) -> SafeMetadata:
+    """Read the metadata of the product called `name`; raises `InvalidProductError` naming file and element."""
     level = cast("Level", name.level)
     scene = _scene(name, product, granule, fingerprint)
     _check_identity(scene, product)
     return SafeMetadata(scene=scene, radiometry=read_radiometry(product, level), extent=read_extent(granule))
+
+
+def product_name(product: Metadata, folder: str, *, renamed: bool = False) -> ProductName:
+    """The product's name, by its metadata; raises `InvalidProductError` naming file and element.
+
+    `folder` is the name of the product's folder: where it is a product name too, it must be the same, but for its
+    discriminator if `renamed`; then the folder's name is the product's.
+    """
+    uri = product.text("PRODUCT_URI", "PRODUCT_URI_2A", "PRODUCT_URI_1C")
+    try:
+        name = ProductName.parse(uri or folder)
+    except NameFormatError as error:
+        raise InvalidProductError(f"{product.label}: PRODUCT_URI: {error}") from error
+    try:
+        named = ProductName.parse(folder)
+    except NameFormatError:
+        return name
+    if renamed and replace(name, discriminator=named.discriminator) == named:
+        return named
+    if named != name:
+        raise InvalidProductError(f"{product.label}: PRODUCT_URI is {name}, but the product is named {named}")
+    return name
 
 
 def read_radiometry(product: Metadata, level: Level) -> dict[str, Radiometry]:
@@ -115,23 +130,6 @@ def view_angles(granule: Metadata) -> tuple[float | None, float | None]:
         return None, None
     direction = math.atan2(sum(map(math.sin, azimuths)), sum(map(math.cos, azimuths)))
     return math.degrees(direction) % 360, sum(zeniths) / len(zeniths)
-
-
-def _name(product: Metadata, folder: str, *, renamed: bool) -> ProductName:
-    uri = product.text("PRODUCT_URI", "PRODUCT_URI_2A", "PRODUCT_URI_1C")
-    try:
-        name = ProductName.parse(uri or folder)
-    except NameFormatError as error:
-        raise InvalidProductError(f"{product.label}: PRODUCT_URI: {error}") from error
-    try:
-        named = ProductName.parse(folder)
-    except NameFormatError:
-        return name
-    if renamed and replace(name, discriminator=named.discriminator) == named:
-        return named
-    if named != name:
-        raise InvalidProductError(f"{product.label}: PRODUCT_URI is {name}, but the product is named {named}")
-    return name
 
 
 def _scene(name: ProductName, product: Metadata, granule: Metadata, fingerprint: str) -> Scene:

@@ -1,12 +1,14 @@
 """Tiles, errors and readiness of the service on a real catalogue and store."""
 
 import io
+from urllib.parse import parse_qsl, urlsplit
 
 import numpy as np
 import obstore
 import psycopg
 import pytest
 import rasterio
+import shapely
 from fastapi.testclient import TestClient
 from obstore.store import S3Store
 
@@ -248,6 +250,28 @@ def test_pages_of_scripts_from_elsewhere_are_not_served(archive):
     assert "default-src 'self'" in page.headers["content-security-policy"]
     assert 'src="app/docs/api.js"' in page.text
     assert "://" not in page.text.replace(str(archive.client.base_url), "")
+
+
+def test_titilers_viewers_lead_to_our_own_page(archive):
+    name = archive.UPPER.name
+    item = archive.item("sentinel-2-l2a", name)
+    for collection, asked, shown in (
+        ("sentinel-2-l2a", "?assets=TCI", {}),
+        ("sentinel-2-indices", "?assets=MNDWI", {"show": "index", "index": "MNDWI"}),
+    ):
+        path = f"/collections/{collection}/items/{name}/WebMercatorQuad/map.html{asked}"
+        answer = archive.client.get(path, headers={"Accept": "text/html"}, follow_redirects=False)
+        address = urlsplit(answer.headers["location"])
+        query = dict(parse_qsl(address.query))
+        assert answer.status_code == 307
+        assert f"{address.scheme}://{address.netloc}" == archive.settings.public_url.rstrip("/")
+        place = shapely.Point(float(query.pop("lon")), float(query.pop("lat")))
+        assert shapely.geometry.shape(item["geometry"]).contains(place)
+        assert query == {"date": item["properties"]["datetime"][:10], "zoom": "11", **shown}
+    whole = archive.client.get("/collections/sentinel-2-l2a/WebMercatorQuad/map.html", follow_redirects=False)
+    assert whole.headers["location"].rstrip("/") == archive.settings.public_url.rstrip("/")
+    for unknown in ("collections/nothing", f"collections/sentinel-2-l2a/items/{name}x"):
+        assert archive.client.get(f"/{unknown}/WebMercatorQuad/map.html").status_code == 404
 
 
 def test_openapi_holds_the_series(archive):

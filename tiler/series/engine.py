@@ -119,11 +119,13 @@ class Engine:
             nearest=near,
         )
 
-    def stream(self, plan: Plan, told: Told | None = None, gone: Event | None = None) -> Iterator[Row]:
-        """Rows as they are read, the newest acquisition first, those with few valid pixels included; see `run`."""
+    def stream(self, plan: Plan, told: Told | None = None, gone: Event | None = None) -> Iterator[Sequence[Row]]:
+        """Rows as they are read, so many at a time as are there; the newest acquisition first; see `run`.
+
+        Those with few valid pixels are included.
+        """
         newest = sorted(plan.acquisitions, key=lambda one: max(found.acquired for found in one.bare), reverse=True)
-        for found in self._rows(replace(plan, acquisitions=newest), told or Told(), gone):
-            yield from found
+        yield from self._rows(replace(plan, acquisitions=newest), told or Told(), gone)
 
     def run(self, plan: Plan, gone: Event | None = None) -> Series:
         """Read everything of `plan` and sum it up; what cannot be read becomes a row that says so.
@@ -171,9 +173,9 @@ class Engine:
                     many = ahead > self.requests <= len(batch)
                     pending.append(self._begin(sampler, unit, told, patience, many=many))
                     if len(pending) == ahead:
-                        yield pending.popleft().result()
+                        yield _next_of(pending)
                 while pending:
-                    yield pending.popleft().result()
+                    yield _next_of(pending)
             finally:
                 for future in pending:
                     future.cancel()
@@ -259,6 +261,14 @@ class Stopwatch:
 
 def _sample(sampler: Sampler, unit: Unit, source: Blocks) -> list[Row]:
     return [row for acquisition in unit.acquisitions for row in sampler.rows(acquisition, source)]
+
+
+def _next_of(pending: deque[Future[list[Row]]]) -> list[Row]:
+    """The rows of the first unit, once they are there, with those of the units after it that are done already."""
+    rows = pending.popleft().result()
+    while pending and pending[0].done():
+        rows += pending.popleft().result()
+    return rows
 
 
 def _refuse_huge(feature: Feature) -> None:

@@ -4,7 +4,8 @@ import { formatDate } from "../format";
 import { t } from "../i18n";
 import { INDEX_STYLES } from "../indices";
 import { EVERYTHING, spanOfDays } from "../period";
-import { answeredClear, extent, index, period, span } from "../state";
+import { answeredClear, extent, span } from "../state/answers";
+import { index, period } from "../state/view";
 
 const DAY = 86_400_000;
 const HIGH = 30;

@@ -4,7 +4,8 @@ import { useEffect } from "preact/hooks";
 import { ApiError } from "../api";
 import { formatDate, formatTime } from "../format";
 import { t } from "../i18n";
-import { askForJobs, available, endJob, type Job, jobs } from "../jobs";
+import { askForJobs, available, endJob, jobs } from "../jobs";
+import type { Job } from "../openapi/raster";
 
 /** A button that runs a too large request as a job, where the server has jobs. */
 export function JobOffer({ start }: { readonly start: () => Promise<void> }) {
@@ -80,7 +81,7 @@ function JobCard({ job }: { readonly job: Job }) {
               <a href={href} download={title}>
                 {title}
               </a>{" "}
-              {size !== undefined && <span class="muted">{sizeOf(size)}</span>}
+              {typeof size === "number" && <span class="muted">{sizeOf(size)}</span>}
             </li>
           ))}
       </ul>

@@ -1,6 +1,7 @@
 import { hasYears } from "../climate";
 import { t } from "../i18n";
-import { answeredClear, ghost, stepName, usual } from "../state";
+import { answeredClear } from "../state/answers";
+import { ghost, stepName, usual } from "../state/view";
 import { isStep, STEPS } from "../steps";
 
 /** How the curve is summed up, and what it is compared with. */

@@ -1,6 +1,6 @@
 import { t } from "../i18n";
 import { EVERYTHING, type Period, YEARS } from "../period";
-import { period } from "../state";
+import { period } from "../state/view";
 
 /** How much of the time axis is shown; a span dragged on the chart is taken back here. */
 export function PeriodChoice() {

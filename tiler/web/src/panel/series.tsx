@@ -1,31 +1,27 @@
 import { useSignal } from "@preact/signals";
+import { useEffect } from "preact/hooks";
 import { ApiError } from "../api";
 import { AREA_REQUESTS, requestArea } from "../areas";
 import { formatDate, formatHectares, formatNumber, formatPlace, formatValue } from "../format";
 import { t } from "../i18n";
 import { startJob } from "../jobs";
+import { stopReading } from "../load";
 import { hectaresOf } from "../map/area";
 import { nearestTile } from "../map/coverage";
 import type { Sample, Where } from "../series";
 import { service } from "../services";
 import {
-  allOfIt,
   attempt,
   bestFraction,
   clearSamples,
-  index,
-  isArea,
-  lines,
-  outline,
-  pick,
-  place,
+  type SeriesState,
   samples,
   series,
-  site,
   stepped,
-  summing,
-  usualBand,
-} from "../state";
+} from "../state/answers";
+import { allOfIt, isArea, outline, pick, place, site } from "../state/choices";
+import { lines, summing, usualBand } from "../state/curves";
+import { index } from "../state/view";
 import { ValidSlider } from "./area";
 import { Brush } from "./brush";
 import { Chips } from "./chips";
@@ -66,8 +62,8 @@ function title(lon: number, lat: number): string {
 function SeriesBody() {
   const state = series.value;
   if (state.kind === "failed") return <Failure status={state.status} message={state.message} />;
-  if (state.kind !== "ready") return <Loading />;
-  return state.samples.length === 0 ? <Outside /> : <Ready />;
+  if (state.kind === "idle" || (state.kind === "loading" && state.samples.length === 0)) return <Loading />;
+  return state.samples.length === 0 ? <Outside /> : <Ready state={state} />;
 }
 
 function Loading() {
@@ -79,7 +75,9 @@ function Loading() {
   );
 }
 
-function Ready() {
+type Shown = Extract<SeriesState, { readonly samples: readonly Sample[] }>;
+
+function Ready({ state }: { readonly state: Shown }) {
   const asTable = useSignal(false);
   return (
     <>
@@ -95,9 +93,14 @@ function Ready() {
           {t.failure.http}: {stepped.value.message}
         </p>
       )}
-      <p class="summary" role="status">
-        {summary(samples.value, clearSamples.value)}
-      </p>
+      {state.kind === "loading" ? (
+        <Reading read={state.samples.length} total={state.total} />
+      ) : (
+        <p class="summary" role="status">
+          {summary(samples.value, clearSamples.value)}
+        </p>
+      )}
+      {state.kind === "ready" && state.missing > 0 && <Missing state={state} />}
       {!asTable.value && <p class="muted hint">{t.series.hint}</p>}
       <Actions
         asTable={asTable.value}
@@ -107,6 +110,47 @@ function Ready() {
       />
     </>
   );
+}
+
+/** How far reading is; said aloud at each quarter only. */
+function Reading({ read, total }: { readonly read: number; readonly total: number | null }) {
+  const quarters = total ? Math.floor((4 * read) / total) : 0;
+  const words = total === null ? t.series.read(read) : t.series.progress(read, total);
+  const aloud = useSignal("");
+  useEffect(() => {
+    aloud.value = words;
+  }, [quarters]);
+  return (
+    <div class="reading-on">
+      <progress aria-label={t.series.reading} {...(total === null ? {} : { value: read, max: total })} />
+      <span aria-hidden="true">{words}</span>
+      <span class="visually-hidden" role="status">
+        {aloud}
+      </span>
+      {!site.value && (
+        <button type="button" class="link" onClick={stopReading}>
+          {t.series.stop}
+        </button>
+      )}
+    </div>
+  );
+}
+
+/** What is not in the curve, since the answer broke off or the reader had enough of it. */
+function Missing({ state }: { readonly state: Extract<Shown, { readonly missing: number }> }) {
+  const { length } = state.samples;
+  return (
+    <p class="missing" role="status">
+      {t.series.cut(length, length + state.missing)}{" "}
+      <button type="button" class="link" onClick={again}>
+        {t.failure.retry}
+      </button>
+    </p>
+  );
+}
+
+function again(): void {
+  attempt.value += 1;
 }
 
 function summary(all: readonly Sample[], clear: readonly Sample[]): string {
@@ -264,13 +308,7 @@ function Failure({ status, message }: { readonly status: number; readonly messag
       <p>{away ? t.failure.networkHint : message}</p>
       {status === 413 && <p>{t.failure.largeHint}</p>}
       {status === 413 && allOfIt.value && <Larger asked={allOfIt.value} />}
-      <button
-        type="button"
-        class="button primary"
-        onClick={() => {
-          attempt.value += 1;
-        }}
-      >
+      <button type="button" class="button primary" onClick={again}>
         {t.failure.retry}
       </button>
     </div>

@@ -4,21 +4,12 @@ import { formatDate, formatValue } from "../format";
 import { t } from "../i18n";
 import { INDEX_STYLES } from "../indices";
 import { lineStyle } from "../lines";
+import type { UploadReport } from "../openapi/raster";
 import type { Sample } from "../series";
-import type { Report, Site } from "../sites";
-import {
-  chooseSite,
-  dropSites,
-  index,
-  isClear,
-  MOST_TICKED,
-  type SeriesState,
-  site,
-  siteSeries,
-  sites,
-  tick,
-  ticked,
-} from "../state";
+import type { Site } from "../sites";
+import { isClear, LOADING, type SeriesState, samplesOf, siteSeries } from "../state/answers";
+import { chooseSite, dropSites, MOST_TICKED, site, sites, tick, ticked } from "../state/choices";
+import { index } from "../state/view";
 
 type Order = "file" | "name" | "last";
 const order = signal<Order>("file");
@@ -31,8 +22,8 @@ interface Line {
 
 const lines = computed<readonly Line[]>(() => {
   const all = (sites.value?.sites ?? []).map((one): Line => {
-    const state = siteSeries.value.get(one.id) ?? { kind: "loading" };
-    const clear = state.kind === "ready" ? state.samples.filter(isClear) : [];
+    const state = siteSeries.value.get(one.id) ?? LOADING;
+    const clear = samplesOf(state).filter(isClear);
     return { site: one, state, clear };
   });
   if (order.value === "name") {
@@ -45,7 +36,7 @@ const lines = computed<readonly Line[]>(() => {
 export function Sites() {
   const set = sites.value;
   if (!set) return null;
-  const done = set.sites.filter(({ id }) => siteSeries.value.has(id)).length;
+  const done = set.sites.filter(({ id }) => (siteSeries.value.get(id) ?? LOADING).kind !== "loading").length;
   return (
     <section class="card sites" aria-labelledby="sites-heading">
       <div class="image-head">
@@ -71,7 +62,7 @@ function Progress({ done, all }: { readonly done: number; readonly all: number }
 }
 
 /** What the server did to the file. Its own words are English. */
-function Told({ report }: { readonly report: Report }) {
+function Told({ report }: { readonly report: UploadReport }) {
   const mended = report.features.filter(({ done }) => done.some((step) => step.includes("repaired")));
   const said = [t.sites.read(report.format, report.layer, report.crs)];
   if (mended.length > 0) said.push(t.sites.repaired(mended.length));

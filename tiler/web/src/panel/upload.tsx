@@ -4,7 +4,8 @@ import { useEffect, useRef } from "preact/hooks";
 import { ApiError } from "../api";
 import { t } from "../i18n";
 import { startFileJob } from "../jobs";
-import { chooseSites, index } from "../state";
+import { chooseSites } from "../state/choices";
+import { index } from "../state/view";
 import { KINDS, readPlaces } from "../uploads";
 import { JobOffer } from "./jobs";
 
