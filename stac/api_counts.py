@@ -13,8 +13,8 @@ _REMEMBERED = 200
 class Counts:
     """Exact counts, each with the state of the database that it holds for.
 
-    A state is PostgreSQL's own snapshot, as text: it changes with every transaction that writes, begun or ended, so that
-    one count never stands for another. Whoever pages through a million items has them counted once.
+    A state is PostgreSQL's own snapshot, as text: it changes with every transaction that writes, so that no count is
+    ever told of another state. Whoever pages through a million items has them counted once.
     """
 
     def __init__(self) -> None:
