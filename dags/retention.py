@@ -4,23 +4,16 @@ from datetime import timedelta
 from typing import Any
 
 from airflow.sdk import CronTriggerTimetable, Param, dag, task
-from catalogue import TASK_DEFAULTS
+from catalogue import CATALOGUE, DAG_DEFAULTS
 
 PARAMS = {"dry_run": Param(default=False, type="boolean", description="Only say what would be removed")}
 
 
-@dag(
-    schedule=CronTriggerTimetable("53 5 * * *", timezone="UTC"),
-    catchup=False,
-    params=PARAMS,
-    default_args=TASK_DEFAULTS,
-    max_active_runs=1,
-    tags=["care"],
-)
+@dag(**DAG_DEFAULTS, schedule=CronTriggerTimetable("3 6 * * *", timezone="UTC"), params=PARAMS, tags=["care"])
 def retention() -> None:
     """One task; its result counts what became of the products, and its log names each with the reason."""
 
-    @task(execution_timeout=timedelta(hours=6), multiple_outputs=False)
+    @task(pool=CATALOGUE, execution_timeout=timedelta(hours=6), multiple_outputs=False)
     def remove(*, params: dict[str, Any]) -> dict[str, Any]:
         from ingest import care_tasks
 

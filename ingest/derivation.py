@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 
 # What an item lacks of what its collection describes is a mark in its place, and has no href.
 _SCENES = """
-SELECT scene.id, substr(pgstac.to_text(scene.content->'properties'->'grid:code'), 6),
+SELECT scene.id, substr(scene.id, 40, 5),
   ARRAY(SELECT key FROM jsonb_each(scene.content->'assets') WHERE value ? 'href'),
   ARRAY(SELECT key FROM jsonb_each(made.content->'assets') WHERE value ? 'href'),
   coalesce(made.content->'assets'->'MASK'->'classification:bitfields' @> '[{"name": "ocm"}]', false)

@@ -15,7 +15,7 @@ import socket
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Literal
 from uuid import uuid4
@@ -257,6 +257,13 @@ def busy(settings: Settings) -> frozenset[str]:
     with transaction(settings, None, "the ledger cannot be read") as tx:
         rows = tx.execute(_BUSY).fetchall()
     return frozenset(row[0] for row in rows)
+
+
+def refusals(settings: Settings, sources: Iterable[str]) -> dict[str, datetime]:
+    """When each of these sources was found invalid, of those that were."""
+    query = "SELECT source, updated FROM sen2extract.ledger WHERE state = 'invalid' AND source = ANY(%s)"
+    with transaction(settings, None, "the ledger cannot be read") as tx:
+        return dict(tx.execute(query, (list(sources),)).fetchall())
 
 
 def sources(settings: Settings, ids: Iterable[str]) -> dict[str, str]:

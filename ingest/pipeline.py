@@ -61,25 +61,26 @@ def ingest_product(
     kind: Literal["auto", "safe", "earth-search"] = "auto",
     step: Step = lambda _: None,
     again: Again = "changed",
+    place: str | None = None,
 ) -> Outcome:
     """Ingest the product at `source`, unless the catalogue holds it already. Never raises for a bad product.
 
     `assets` restricts which images are read; `step` hears what is being worked on. A product that another worker is at
     is `unchanged`, with a reason. So is not what was found `invalid` before: unless its files changed, that is said
-    again, without another look.
+    again, without another look. `place` is where its files are, if that is somewhere else.
     """
     watch = Stopwatch(step)
     subject = Subject(id=ledger.name_of(source), source=source)
     try:
         # What was asked for is part of the question: with fewer images a product may be complete.
         asked = f"{kind}:{','.join(sorted(assets or ()))}"
-        subject = replace(subject, inventory=(known := inventory(source)) and f"{known}:{asked}")
+        subject = replace(subject, inventory=(known := inventory(place or source)) and f"{known}:{asked}")
         entry = patiently(settings)(ledger.find, settings, subject.id, source)
         if again == "changed" and entry is not None and refused_before(entry, subject):
             result = Result("invalid", f"{entry.reason} (as before; its files have not changed)")
             return _outcome(source, entry.id, result, watch)
         watch("open")
-        product = open_product(source, kind=kind, assets=assets)
+        product = open_product(place or source, kind=kind, assets=assets)
     except ERRORS as error:
         result = _told(settings, subject, Result(state_of(error), str(error)))
         return _outcome(source, None if subject.id == source else subject.id, result, watch)

@@ -28,10 +28,7 @@ log = logging.getLogger(__name__)
 type State = Literal["removed", "would be removed", "kept", "busy"]
 
 _LOCK = 0x53325245  # any number, the same in every process: "S2RE"
-_TILES = """
-SELECT DISTINCT substr(pgstac.to_text(content->'properties'->'grid:code'), 6) FROM pgstac.items
-WHERE collection = ANY(%s) ORDER BY 1
-"""
+_TILES = "SELECT DISTINCT substr(id, 40, 5) FROM pgstac.items WHERE collection = ANY(%s) ORDER BY 1"
 _HELD = """
 SELECT collection, id, datetime, (content->'properties'->>'eo:cloud_cover')::float8,
   CASE content->'properties'->'deprecated' WHEN 'true' THEN (content->'properties'->>'updated')::timestamptz END,
@@ -148,7 +145,7 @@ def _folder(held: Held) -> str:
 
 def _tiles(settings: Settings) -> list[str]:
     with transaction(settings, None, "the tiles held") as tx:
-        return [row[0] for row in tx.execute(_TILES, (list(COLLECTION_IDS),)).fetchall() if row[0]]
+        return [row[0] for row in tx.execute(_TILES, (list(COLLECTION_IDS),)).fetchall()]
 
 
 def _held(settings: Settings, tile: str) -> list[Held]:

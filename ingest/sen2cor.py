@@ -79,7 +79,7 @@ def choose(found: Sequence[Sen2Cor], baseline: Baseline) -> Sen2Cor:
     need = "before 02.10.01" if baseline < _OLD else "02.10.01 or later"
     at_hand = ", ".join(map(str, found))
     raise Sen2CorError(
-        f"baseline {baseline} needs a Sen2Cor {need}, and there is only {at_hand}: add it to INGEST_SEN2COR"
+        f"baseline {baseline} needs Sen2Cor {need}, and there is only {at_hand}: add it to INGEST_SEN2COR"
     )
 
 

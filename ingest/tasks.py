@@ -45,17 +45,22 @@ class WrongInputError(UnfinishedError):
 def discover(inbox: str | None, batch_size: int) -> list[list[str]]:
     """Return batches of the products found in a folder (none given: the configured inbox), oldest name first.
 
+    Where workers share no disk, the inbox is that of the bucket.
+
     Raises `WrongInputError` when the folder does not exist: an empty inbox is fine, a wrong path is not.
     """
-    from ingest import ledger
+    from ingest import handover, ledger
     from ingest.discover import find_products
 
-    folder = Path(inbox) if inbox else Settings().ingest_inbox
+    settings = Settings()
+    if inbox is None and not settings.ingest_shares_disk:
+        return batches(handover.waiting(settings), batch_size)
+    folder = Path(inbox) if inbox else settings.ingest_inbox
     if not folder.exists():
         raise WrongInputError(f"{folder} does not exist on the worker: correct `inbox`, or set INGEST_INBOX")
     found = find_products([str(folder)])
     if found:
-        ledger.see(Settings(), found)
+        ledger.see(settings, found)
     return batches(found, batch_size)
 
 
@@ -67,11 +72,17 @@ def ingest_batch(
     On all but the last try, raises `UnfinishedError` when something failed that may succeed later; what is published
     by then is found unchanged at the next try.
     """
+    from ingest import handover
     from ingest.pipeline import ingest_product
 
     settings = Settings()
     wanted = frozenset(assets) if assets else None
-    outcomes = [ingest_product(source, settings=settings, assets=wanted).as_dict() for source in sources]
+    outcomes = [
+        (handover.ingest if handover.is_handed_over(source) else ingest_product)(
+            source, settings=settings, assets=wanted
+        ).as_dict()
+        for source in sources
+    ]
     return _finished(outcomes, last_try=last_try)
 
 

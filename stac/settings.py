@@ -38,6 +38,10 @@ class Settings(BaseSettings):
     aws_region: str = Field(default="us-east-1", description="S3 region")
     public_url: str = Field(default="http://127.0.0.1:8000", description="the one origin, as users reach it")
     ingest_inbox: Path = Field(default=Path(".local/inbox"), description="folder in which Airflow looks for products")
+    ingest_shares_disk: bool = Field(
+        default=True,
+        description="whether all workers see the same inbox; if not, downloads reach ingestion through the bucket",
+    )
     ingest_patience: float = Field(
         default=90, ge=0, description="seconds for which ingestion tries again when store or database is away"
     )

@@ -153,6 +153,16 @@ class JobProgress(BaseModel):
     rows: int
 
 
+class JobRequest(BaseModel):
+    """What a job was asked: the parameters that were given or are the default, and of how many features."""
+
+    model_config = ConfigDict(extra="allow")
+
+    index: str | None = None
+    step: str | None = None
+    features: int
+
+
 class Job(BaseModel):
     """A large extraction."""
 
@@ -166,6 +176,7 @@ class Job(BaseModel):
     ended: datetime | None
     expires: datetime
     progress: JobProgress
+    request: JobRequest
     links: list[Link]
 
 

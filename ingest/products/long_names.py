@@ -33,8 +33,10 @@ from ingest.products.safe import (
 from stac.bands import Level
 from stac.errors import NameFormatError
 from stac.naming import ProductName
+from stac.scene import Scene
 
 _TREE = "/GRANULE/"
+_PRODUCT = re.compile(r"S2[A-D]_(OPER|USER)_PRD_MSI(L1C|L2A)_\w+")
 _IN_TREE = re.compile(r"GRANULE/([^/]+)/.+")
 _GRANULE_METADATA = re.compile(r"GRANULE/([^/]+)/S2[A-D]_(?:OPER|USER)_MTD_L(?:1C|2A)_TL_(?P<identity>\w+_T\w{5})\.xml")
 _LAYER = re.compile(r"S2[A-D]_USER_(SCL|AOT|WVP|CLD|SNW)_L2A_\w+_(10|20|60)m\.jp2")
@@ -60,6 +62,11 @@ def is_long_named_folder(path: Path) -> bool:
         return path.is_dir() and any(is_long_named_metadata(child.name) for child in path.iterdir())
     except PermissionError:
         return False
+
+
+def is_long_name(name: str) -> bool:
+    """Whether a product's name is one of the long ones."""
+    return _PRODUCT.fullmatch(name) is not None
 
 
 def is_long_named(archive: Archive) -> bool:
@@ -119,26 +126,32 @@ def _read(archive: FolderArchive | ZipArchive, folder: str, assets: frozenset[st
     own = f"{granule.folder}/"
     kept = {name: file for name, file in archive.members.items() if name.startswith(own)}
     papers = {name: archive.members[name] for name in (product_file, MANIFEST) if name in archive.members}
-    whole = read_granule(replace(archive, members=papers | kept), granule, assets, _name)
+    whole = read_granule(replace(archive, members=papers | kept), granule, assets, granule_name)
     _check_identity(whole.scene.granule_id, granule.granule_file, f"{archive.source}: {granule.granule_file}")
-    local = whole.scene.name.level == "L2A"
-    scene = replace(
-        whole.scene,
+    # Other granules, and what the manifest tells of them, are no part of this one.
+    fingerprint = inventory_fingerprint(
+        replace(archive, members=kept), whole.documents[0].content, _digests(whole.listed, own)
+    )
+    return replace(whole, scene=replace(granule_scene(whole.scene, product), fingerprint=fingerprint))
+
+
+def granule_scene(scene: Scene, product: Metadata) -> Scene:
+    """The scene of a granule, whose product's metadata are about others too."""
+    local = scene.name.level == "L2A"
+    return replace(
+        scene,
         acquired=product.time("DATATAKE_SENSING_START"),
-        # That of the product, which may have many tiles.
-        outline=whole.scene.outline if len(_folders(archive)) == 1 else None,
-        # Other granules, and what the manifest tells of them, are no part of this one.
-        fingerprint=inventory_fingerprint(
-            replace(archive, members=kept), whole.documents[0].content, _digests(whole.listed, own)
-        ),
+        outline=scene.outline if len(product.all("Granules")) == 1 else None,
         remarks={"sen2extract:origin": "local"} if local else {},
         lineage=_MADE_LOCALLY if local else None,
     )
-    return replace(whole, scene=scene)
 
 
-def _name(product: Metadata, granule: Metadata) -> ProductName:
-    """The compact name that a granule would have: its discriminator is the time at which it was made."""
+def granule_name(product: Metadata, granule: Metadata) -> ProductName:
+    """The compact name that a granule would have: its discriminator is the time at which it was made.
+
+    Raises `InvalidProductError` naming the element that does not tell what it should.
+    """
     identifier = granule.need("TILE_ID_2A", "TILE_ID")
     if not (match := _TILE_ID.fullmatch(identifier)):
         raise InvalidProductError(

@@ -26,6 +26,9 @@ QUALITY_PERCENTAGES = (
 )  # fmt: skip
 """Shares of the scene in per cent: `VEGETATION_PERCENTAGE` in the XML, `s2:vegetation_percentage` in STAC."""
 
+_CALLED_BEFORE = {"not_vegetated": "BARE_SOILS", "unclassified": "LOW_PROBA_CLOUDS"}
+"""What Sen2Cor 2.0-2.3 called the same classes, 5 and 7."""
+
 _QUANTIFICATION = {
     "L1C": ("QUANTIFICATION_VALUE",),
     "L2A": ("BOA_QUANTIFICATION_VALUE", "L2A_BOA_QUANTIFICATION_VALUE"),
@@ -104,9 +107,9 @@ def read_quality(product: Metadata, granule: Metadata) -> dict[str, float | str]
     """Further `s2:*` properties; where the two files differ the granule's wins, it is about the tile."""
     quality: dict[str, float | str] = {}
     for name in QUALITY_PERCENTAGES:
-        element = f"{name.upper()}_PERCENTAGE"
-        value = granule.number(element)
-        value = product.number(element) if value is None else value
+        elements = [f"{known}_PERCENTAGE" for known in (name.upper(), _CALLED_BEFORE.get(name)) if known]
+        value = granule.number(*elements)
+        value = product.number(*elements) if value is None else value
         if value is not None:
             quality[f"s2:{name}_percentage"] = value
     for key, element in (("s2:product_type", "PRODUCT_TYPE"), ("s2:datatake_type", "DATATAKE_TYPE")):

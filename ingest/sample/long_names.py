@@ -22,6 +22,10 @@ _PREFIXED_BY_SEN2COR = (
     "Product_Info", "Product_Organisation", "BOA_QUANTIFICATION_VALUE", "AOT_QUANTIFICATION_VALUE",
     "WVP_QUANTIFICATION_VALUE",
 )  # fmt: skip
+_CALLED_BY_SEN2COR = {
+    "NOT_VEGETATED_PERCENTAGE": "BARE_SOILS_PERCENTAGE",
+    "UNCLASSIFIED_PERCENTAGE": "LOW_PROBA_CLOUDS_PERCENTAGE",
+}
 
 
 def long_name(specs: Sequence[ProductSpec]) -> str:
@@ -141,6 +145,8 @@ def _name_as_sen2cor_did(root: ET.Element, spec: ProductSpec) -> None:
             element.tag, element.text = f"{element.tag}_2A", _own(element.text or "", spec)
         elif element.tag in _PREFIXED_BY_SEN2COR:
             element.tag = f"L2A_{element.tag}"
+        else:
+            element.tag = _CALLED_BY_SEN2COR.get(element.tag, element.tag)
 
 
 def _text(root: ET.Element) -> bytes:

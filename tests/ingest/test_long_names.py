@@ -115,6 +115,7 @@ def test_level_2a_of_the_sen2cor_of_those_years_is_read(tmp_path: Path) -> None:
     product = open_product(address(path, spec))
     assert product.scene.item_id == spec.name
     assert product.scene.remarks == {"sen2extract:origin": "local"}
+    assert product.scene.quality == open_product(str(write_product(spec, tmp_path))).scene.quality
     layers = {"SCL", "CLDPRB", "SNWPRB", "AOT", "WVP"}
     assert set(product.images) == {band.name for band in bands_of("L2A")} | layers
     for image in product.images:

@@ -190,6 +190,29 @@ def test_indices_that_were_removed_are_not_made_again(products: dict[str, str], 
     assert ledger.entries(settings, [l2a])[l2a].removed == []
 
 
+def test_superseded_products_go_and_the_one_in_use_stays_as_it_is(
+    products: dict[str, str], settings: Settings, tmp_path: Path
+) -> None:
+    assert SPEC.name in products
+    older = replace(SPEC, baseline="0400", generation=SPEC.generated - timedelta(minutes=1))
+    assert ingest_product(str(write_product(older, tmp_path)), settings=settings).state == "published"
+    assert status.counts(settings) == {"published": 2, "superseded": 1}
+    in_use = catalog.get_item(settings, L2A, SPEC.name)
+    grace = settings.model_copy(update={"ingest_retention": "l2a:superseded=1; indices:superseded=1"})
+    assert run(grace) == {}
+    ruled = settings.model_copy(update={"ingest_retention": "l2a:superseded=0; indices:superseded=0,cloud=10"})
+    assert run(ruled) == {f"{L2A}/{older.name}": "removed", f"{INDICES}/{older.name}": "removed"}
+    assert [_ids(settings, collection) for collection in (L2A, INDICES)] == [[SPEC.name], [SPEC.name]]
+    after = catalog.get_item(settings, L2A, SPEC.name)
+    assert in_use is not None
+    assert after is not None
+    assert [link["rel"] for link in after["links"]] == [
+        link["rel"] for link in in_use["links"] if link["rel"] != "predecessor-version"
+    ]
+    assert status.counts(settings) == {"published": 2, "removed": 1}
+    assert report(settings).unknown == ()
+
+
 def test_the_scene_may_go_and_leave_its_indices(products: dict[str, str], settings: Settings) -> None:
     place = {"type": "Point", "coordinates": [105.4, 11.9]}
     only = Rule(level="l2a", age=1, only_copy=True)
@@ -207,7 +230,7 @@ def test_what_a_killed_run_left_is_removed_by_the_next(settings: Settings) -> No
     ruled = settings.model_copy(update={"ingest_retention": "l1c:age=30", "ingest_patience": 0})
     name = replace(SPEC, level="L1C").name
     with pytest.raises(StoreError):
-        run(Settings(**{**ruled.model_dump(), "s3_endpoint": "http://127.0.0.1:9"}))
+        run(ruled.model_copy(update={"s3_bucket": "nowhere"}))
     assert _ids(settings, L1C) == []
     assert set(removed.unfinished(settings)) == {name}
     assert len(report(settings).unknown) > 10

@@ -119,6 +119,18 @@ def client(settings: Settings, documents: Callable[..., Any]) -> Iterator[TestCl
         yield test_client
 
 
+def test_an_index_item_without_a_mask_is_told(
+    settings: Settings, client: TestClient, documents: Callable[..., Any]
+) -> None:
+    assert client
+    held, bare = documents(name(0, tile="48PYU")), documents(name(10, tile="48PYU"))
+    del bare[1]["assets"]["MASK"]
+    catalog.publish([*held, *bare], settings)
+    (tile,) = gaps(settings, tile="48PYU")
+    assert [(gap.kind, gap.level, gap.item) for gap in tile.gaps] == [("mask", None, name(10, tile="48PYU"))]
+    catalog.remove([(one["collection"], one["id"]) for one in (*held, *bare)], settings)
+
+
 def without_lag(tile: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in tile.items() if key != "lag_days"}
 

@@ -227,6 +227,7 @@ export interface components {
             /** Format: date-time */
             readonly expires: string;
             readonly progress: components["schemas"]["JobProgress"];
+            readonly request: components["schemas"]["JobRequest"];
             readonly links: readonly components["schemas"]["Link"][];
         } & {
             readonly [key: string]: unknown;
@@ -241,6 +242,15 @@ export interface components {
             readonly done: number;
             readonly failed: number;
             readonly rows: number;
+        };
+        readonly JobRequest: {
+            /** @default null */
+            readonly index: string | null;
+            /** @default null */
+            readonly step: string | null;
+            readonly features: number;
+        } & {
+            readonly [key: string]: unknown;
         };
         readonly Jobs: {
             readonly jobs: readonly components["schemas"]["Job"][];
@@ -376,6 +386,7 @@ export type Explanation = components['schemas']['Explanation'];
 export type Job = components['schemas']['Job'];
 export type JobLimits = components['schemas']['JobLimits'];
 export type JobProgress = components['schemas']['JobProgress'];
+export type JobRequest = components['schemas']['JobRequest'];
 export type Jobs = components['schemas']['Jobs'];
 export type LeftOut = components['schemas']['LeftOut'];
 export type Link = components['schemas']['Link'];

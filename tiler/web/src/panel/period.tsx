@@ -19,7 +19,7 @@ export function PeriodChoice() {
         ))}
         <Choice text={t.period.all} means={EVERYTHING} chosen={now.kind === "all"} />
       </fieldset>
-      {now.kind === "span" ? (
+      {now.kind === "span" && (
         <button
           type="button"
           class="link"
@@ -29,8 +29,6 @@ export function PeriodChoice() {
         >
           {t.period.reset}
         </button>
-      ) : (
-        <span class="muted hint">{t.period.drag}</span>
       )}
     </div>
   );

@@ -29,7 +29,7 @@ import { Curve } from "./curve";
 import { Download } from "./download";
 import { ImageCard } from "./image";
 import { JobOffer } from "./jobs";
-import { CurveOptions } from "./options";
+import { CurveOptions, StepChoice } from "./options";
 import { PeriodChoice } from "./period";
 import { Sites } from "./sites";
 import { Table } from "./table";
@@ -41,12 +41,12 @@ export function PlaceView() {
   const { lon, lat } = place.value;
   return (
     <>
+      <Sites />
       <h2 class="place">{title(lon, lat)}</h2>
       <Chips />
       <div class="card series" aria-busy={series.value.kind === "loading"}>
         <SeriesBody />
       </div>
-      <Sites />
       <ImageCard />
     </>
   );
@@ -81,13 +81,16 @@ function Ready({ state }: { readonly state: Shown }) {
   const asTable = useSignal(false);
   return (
     <>
+      <div class="series-head">
+        <PeriodChoice />
+        <StepChoice />
+      </div>
       {asTable.value ? <Table /> : <Curve />}
       {!asTable.value && <Brush />}
-      <PeriodChoice />
-      <CurveOptions />
-      {isArea.value && <ValidSlider />}
       {!asTable.value && <Key />}
       {!asTable.value && <Overlaid />}
+      <CurveOptions />
+      {isArea.value && <ValidSlider />}
       {stepped.value.kind === "failed" && (
         <p class="problem" role="alert">
           {t.failure.http}: {stepped.value.message}
@@ -101,13 +104,17 @@ function Ready({ state }: { readonly state: Shown }) {
         </p>
       )}
       {state.kind === "ready" && state.missing > 0 && <Missing state={state} />}
-      {!asTable.value && <p class="muted hint">{t.series.hint}</p>}
       <Actions
         asTable={asTable.value}
         onTable={(shown) => {
           asTable.value = shown;
         }}
       />
+      {!asTable.value && (
+        <p class="muted hint">
+          {t.series.hint} {t.period.drag}
+        </p>
+      )}
     </>
   );
 }
@@ -169,14 +176,17 @@ function summary(all: readonly Sample[], clear: readonly Sample[]): string {
 function Key() {
   return (
     <p class="key muted" aria-hidden="true">
-      <span class="key-dot" /> {isArea.value ? t.series.keyMean : t.series.keyClear}
+      <span>
+        <i class="key-dot" /> {isArea.value ? t.series.keyMean : t.series.keyClear}
+      </span>
       {isArea.value && (
-        <>
-          {" "}
-          <span class="key-band" /> {t.series.keyBand}
-        </>
-      )}{" "}
-      <span class="key-tick" /> {t.series.keyMasked}
+        <span>
+          <i class="key-band" /> {t.series.keyBand}
+        </span>
+      )}
+      <span>
+        <i class="key-tick" /> {t.series.keyMasked}
+      </span>
     </p>
   );
 }
@@ -287,9 +297,11 @@ function RequestArea() {
   };
   return (
     <>
-      <button type="button" class="button primary" onClick={onClick}>
-        {t.outside.request}
-      </button>
+      {said.value !== t.outside.requested && (
+        <button type="button" class="button primary" onClick={onClick}>
+          {t.outside.request}
+        </button>
+      )}
       <p role="status">{said.value}</p>
     </>
   );
@@ -305,12 +317,21 @@ function Failure({ status, message }: { readonly status: number; readonly messag
   return (
     <div class="notice" role="alert">
       <h3>{away ? t.failure.network : status === 413 ? t.failure.large : t.failure.http}</h3>
-      <p>{away ? t.failure.networkHint : message}</p>
       {status === 413 && <p>{t.failure.largeHint}</p>}
-      {status === 413 && allOfIt.value && <Larger asked={allOfIt.value} />}
-      <button type="button" class="button primary" onClick={again}>
-        {t.failure.retry}
-      </button>
+      {away ? (
+        <p>{t.failure.networkHint}</p>
+      ) : (
+        <p class="muted hint" lang="en">
+          {message}
+        </p>
+      )}
+      {status === 413 ? (
+        allOfIt.value && <Larger asked={allOfIt.value} />
+      ) : (
+        <button type="button" class="button primary" onClick={again}>
+          {t.failure.retry}
+        </button>
+      )}
     </div>
   );
 }

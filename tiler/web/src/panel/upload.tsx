@@ -31,6 +31,13 @@ async function read(files: readonly File[]): Promise<void> {
   }
 }
 
+/** Once it is a job, nothing is wrong with the file any more. */
+async function startLarge(): Promise<void> {
+  await startFileJob(tooLarge.value, index.value);
+  problem.value = "";
+  tooLarge.value = [];
+}
+
 export function UploadButton() {
   const input = useRef<HTMLInputElement>(null);
   return (
@@ -70,9 +77,10 @@ export function UploadProblem() {
   return (
     <>
       <p class="problem" role="alert">
-        {problem.value && `${t.upload.problem}: ${problem.value}`}
+        {problem.value &&
+          `${tooLarge.value.length > 0 ? t.upload.large : t.upload.problem}: ${problem.value}`}
       </p>
-      {tooLarge.value.length > 0 && <JobOffer start={() => startFileJob(tooLarge.value, index.value)} />}
+      {tooLarge.value.length > 0 && <JobOffer start={startLarge} />}
     </>
   );
 }
