@@ -29,6 +29,7 @@ from starlette_cramjam.middleware import CompressionMiddleware
 
 from stac.api_aggregation import AggregatePost, AggregationExtension
 from stac.api_client import DESCRIPTION, TITLE, CatalogueClient, Queryables, json_object, known_parameters
+from stac.api_counts import Counts
 from stac.api_errors import handle_errors
 from stac.api_middleware import BodyLimit, Heads, PlainHosts, PlainOptions, catalogue_limit
 from stac.api_pages import add_probes
@@ -80,6 +81,7 @@ def create_app(settings: Settings | None = None, writers: WriterSettings | None 
     _check_parameters(api)
     app: FastAPI = api.app
     app.state.public_url = settings.public_url
+    app.state.counts = Counts()
     use_writers(app, writers)
     app.state.write_settings = writers.applied_to(settings)
     handle_errors(app)

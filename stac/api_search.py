@@ -15,6 +15,7 @@ from stac_fastapi.pgstac.models.links import INFERRED_LINK_RELS, ItemLinks, Pagi
 from stac_fastapi.types.errors import InvalidQueryParameter
 from stac_fastapi.types.requests import get_base_url
 
+from stac.api_counts import Counts
 from stac.api_links import Link, paging
 from stac.filters import CURRENT
 from stac.served import BaseKey, Item, Renderer, Row
@@ -23,17 +24,13 @@ _PLAN = """
 SELECT stac_search_to_where(s) AS matching,
   CASE WHEN s ? 'token' THEN get_token_filter(s->'sortby', t.item, t.prev, false, c) END AS beyond,
   CASE WHEN s ? 'sortby' THEN sort_sqlorderby(s, coalesce(t.prev, false), '{collection,id}', c) END AS ordering,
-  s ? 'token' AS continued, coalesce(t.prev, false) AS backwards, search_limit(s) AS most
+  s ? 'token' AS continued, coalesce(t.prev, false) AS backwards, search_limit(s) AS most,
+  pg_current_snapshot()::text AS state
 FROM (SELECT $1::text::jsonb AS s) AS asked, to_text_array(s->'collections') AS c, get_token_record(s->>'token') AS t
 """
 # What pgSTAC sorts by unless told otherwise.
 _NEWEST_FIRST = "datetime DESC, collection DESC, id DESC"
 _OLDEST_FIRST = "datetime ASC, collection ASC, id ASC"
-_COUNT_SECONDS = 10
-_ESTIMATE = """
-SELECT estimated_count FROM where_stats($1, false, '{"context": "auto", "context_estimated_count": 0,
-  "context_estimated_cost": 0}')
-"""
 _BASES = """
 SELECT k.collection, k.tag, collection_base_item(k.collection, k.tag)
 FROM unnest($1::text[], $2::int[]) AS k (collection, tag)
@@ -58,7 +55,7 @@ async def search(asked: Any, request: Request, *, current: bool) -> dict[str, An
     text = asked.model_dump_json(exclude_none=True, by_alias=True)
     try:
         async with request.app.state.get_connection(request, "r") as connection:
-            page = await find(connection, text, current=current)
+            page = await find(connection, text, request.app.state.counts, current=current)
             bases = await _bases(connection, {row.base for row in page.rows})
     except InvalidDatetimeFormatError as error:
         raise InvalidQueryParameter(f"Datetime parameter {asked.datetime} is invalid.") from error
@@ -72,8 +69,8 @@ async def search(asked: Any, request: Request, *, current: bool) -> dict[str, An
     }
 
 
-async def find(connection: Connection, asked: str, *, current: bool) -> Page:
-    """The page that a search, as JSON, asks for."""
+async def find(connection: Connection, asked: str, counts: Counts, *, current: bool) -> Page:
+    """The page that a search, as JSON, asks for; `counts` are of earlier ones."""
     plan = await connection.fetchrow(_PLAN, asked)
     where = f"{plan['matching']} AND {CURRENT}" if current else plan["matching"]
     most, backwards = plan["most"], plan["backwards"]
@@ -91,22 +88,10 @@ async def find(connection: Connection, asked: str, *, current: bool) -> Page:
         rows.reverse()
     return Page(
         rows=rows,
-        matched=len(rows) if alone else await _count(connection, where),
+        matched=len(rows) if alone else await counts.ask(connection, where, plan["state"]),
         following=_token(rows[-1]) if rows and (more or backwards) else None,
         previous=_token(rows[0]) if rows and (more if backwards else plan["continued"]) else None,
     )
-
-
-async def _count(connection: Connection, where: str) -> int:
-    """How many items match: all counted, or what the database expects, where that takes too long."""
-    try:
-        counted: int = await connection.fetchval(
-            f"SELECT count(*) FROM items WHERE {where}",  # noqa: S608 - of pgSTAC
-            timeout=_COUNT_SECONDS,
-        )
-    except TimeoutError:
-        counted = await connection.fetchval(_ESTIMATE, where)
-    return counted
 
 
 def _token(row: Row) -> str:

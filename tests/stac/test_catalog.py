@@ -179,6 +179,52 @@ def test_extents_follow_the_items(settings: Settings, documents: Documents, prod
     assert extent(settings, INDICES) == EVERYWHERE
 
 
+def test_extents_follow_an_item_that_moves(settings: Settings, documents: Documents, make: Any) -> None:
+    scene, *_ = documents(footprint=make.footprint(104.0, 11.0))
+    catalog.publish([scene], settings)
+    moved, *_ = documents(footprint=make.footprint(106.0, 12.5))
+    catalog.publish([moved], settings)
+
+    assert extent(settings, L2A)["spatial"]["bbox"] == [[106, 12.5, 107, 13.5]]
+    moved["properties"]["datetime"] = "2023-05-05T03:20:00Z"  # another partition, and none is left in the first
+    catalog.publish([moved], settings)
+    assert [moment[:10] for moment in extent(settings, L2A)["temporal"]["interval"][0]] == ["2023-05-05", "2023-05-05"]
+
+
+def test_a_partition_as_narrow_as_what_pgstac_loaded_is_widened(
+    settings: Settings, documents: Documents, product_name: Names
+) -> None:
+    first, second = documents(product_name(-3000))[0], documents(product_name(-2995))[0]
+    with catalog.connect(settings) as connection:
+        connection.execute("SELECT pgstac.upsert_items(%s)", (json.dumps([first]),))
+    catalog.publish([second], settings)
+
+    assert catalog.find_ids(settings, L2A) == sorted([first["id"], second["id"]])
+    assert [moment[:10] for moment in extent(settings, L2A)["temporal"]["interval"][0]] == ["2016-10-14", "2016-10-19"]
+
+
+def test_an_item_that_ends_before_it_starts_is_refused(settings: Settings, documents: Documents) -> None:
+    scene, _ = documents()
+    scene["properties"] |= {"start_datetime": "2025-01-06T00:00:00Z", "end_datetime": "2025-01-05T00:00:00Z"}
+
+    with pytest.raises(CatalogError, match="lower bound"):
+        catalog.publish([scene], settings)
+
+
+def test_hundreds_of_products_at_once_are_one_transaction(
+    settings: Settings, documents: Documents, product_name: Names
+) -> None:
+    """More than there are locks for, so that the collections themselves are locked; some are superseded among them."""
+    old, new = ([documents(product_name(day, baseline)) for day in range(140)] for baseline in ("0509", "0511"))
+    items = [thin for group in [*new, *old] for thin in (each | {"assets": {}} for each in group)]
+
+    assert len(catalog.publish(items, settings)) == 4 * 140
+    with catalog.connect(settings) as connection:
+        query = "SELECT collection, sum(deprecated::int), count(*) FROM sen2extract.observations GROUP BY 1"
+        assert sorted(connection.execute(query).fetchall()) == [(INDICES, 140, 280), (L2A, 140, 280)]
+    assert catalog.publish(items, settings) == []
+
+
 def test_all_items_are_published_or_none(settings: Settings, documents: Documents) -> None:
     scene, indices = documents()
     stray = indices | {"collection": "no-such-collection"}
