@@ -1,22 +1,73 @@
-"""What the DAGs share: the catalogue as assets, and the defaults every task starts from."""
+"""What the DAGs share: the catalogue as assets, the pools, and the defaults every DAG and task starts from."""
 
 from datetime import timedelta
 from typing import Any
 
-from airflow.sdk import Asset
+from airflow.sdk import Asset, RetryDecision, RetryPolicy, get_current_context
+from notices import by_mail, by_webhook
 
 L2A = Asset("sentinel-2-l2a")
 INDICES = Asset("sentinel-2-indices")
 OFFERS = Asset("sentinel-2-offers")
 INBOX = Asset("sentinel-2-inbox")
 
+# Pools, as `pools.json` has them: connections to each provider, images converted or read, work on the whole catalogue.
+PROVIDERS = {"cdse": "provider_cdse", "earth-search": "provider_earth_search"}
+CONVERSION = "conversion"
+CATALOGUE = "catalogue"
+
+#: Errors that no other try would mend, with all that derive from them; everything else may pass.
+FINAL = frozenset({
+    "airflow.sdk.exceptions.ParamValidationError",
+    "ingest.errors.InvalidProductError",
+    "ingest.sources.errors.RefusedError",
+    "ingest.tasks.WrongInputError",
+    "pydantic_core._pydantic_core.ValidationError",
+    "stac.errors.InvalidDocumentError",
+    "stac.errors.NameFormatError",
+    "stac.errors.UnknownNameError",
+    "tiler.series.batch.tasks.MissingJobError",
+    "tiler.series.errors.SeriesRequestError",
+    "tiler.series.errors.SeriesTooLargeError",
+})  # fmt: skip
+
+
+class ByKind(RetryPolicy):
+    """What is wrong with the input fails at once; a store, database or provider that is away is worth another try.
+
+    Kinds are compared by name, so that a DAG file imports none of our packages.
+    """
+
+    def evaluate(self, exception: BaseException, try_number: int, max_tries: int, context: Any = None) -> RetryDecision:
+        """Decide by the error's class and those it derives from."""
+        del try_number, max_tries, context
+        kinds = {f"{kind.__module__}.{kind.__qualname__}" for kind in type(exception).__mro__}
+        if kinds & FINAL:
+            return RetryDecision.fail(f"no other try would mend it: {exception}")
+        return RetryDecision.default()
+
+
 TASK_DEFAULTS: dict[str, Any] = {
+    "owner": "sen2extract",
     "retries": 2,
     "retry_delay": timedelta(seconds=20),
     "retry_exponential_backoff": 3.0,
     "max_retry_delay": timedelta(minutes=15),
+    "retry_policy": ByKind(),
     "execution_timeout": timedelta(minutes=15),
 }
+DAG_DEFAULTS: dict[str, Any] = {
+    "catchup": False,
+    "default_args": TASK_DEFAULTS,
+    "max_active_runs": 1,
+    "on_failure_callback": [by_mail, by_webhook],
+}
+
+
+def is_last_try() -> bool:
+    """Whether the running task is not tried again when it fails."""
+    attempt = get_current_context()["ti"]
+    return bool(attempt.try_number > attempt.max_tries)
 
 
 def credentials(provider: str) -> dict[str, str]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from airflow.sdk import CronTriggerTimetable, Metadata, Param, dag, get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
-from catalogue import OFFERS, TASK_DEFAULTS
+from catalogue import CATALOGUE, DAG_DEFAULTS, OFFERS
 
 DAY = {"type": "string", "pattern": r"^(\d{4}-\d{2}-\d{2}|today(-\d{1,5})?)$"}
 TILE = {"type": "string", "pattern": "^[0-9]{2}[C-HJ-NP-X][A-HJ-NP-Z][A-HJ-NP-V]$"}
@@ -27,7 +27,12 @@ PARAMS = {
     "end": Param("today", **DAY, description="Last day"),
     "max_cloud": Param(None, type=["null", "number"], minimum=0, maximum=100, description="Most cloud cover, per cent"),
     "level": Param("l2a", enum=["l1c", "l2a"], description="Processing level"),
-    "orbits": Param([], type="array", items={"type": "integer", "minimum": 1, "maximum": 143}),
+    "orbits": Param(
+        [],
+        type="array",
+        items={"type": "integer", "minimum": 1, "maximum": 143},
+        description="Relative orbits; empty: all",
+    ),
     "baseline": Param(None, type=["null", "string"], description="05.11, or a range such as 05.00.."),
     "newest_only": Param(default=True, type="boolean", description="Of each acquisition only the newest product"),
     "unless": Param(
@@ -40,11 +45,9 @@ PARAMS = {
 
 
 @dag(
+    **DAG_DEFAULTS,
     schedule=CronTriggerTimetable("7 2 * * *", timezone="UTC"),
-    catchup=False,
     params=PARAMS,
-    default_args=TASK_DEFAULTS,
-    max_active_runs=1,
     tags=["download"],
 )
 def discover_products() -> None:
@@ -54,7 +57,7 @@ def discover_products() -> None:
     of the search are those of each watched area.
     """
 
-    @task(execution_timeout=timedelta(minutes=30), multiple_outputs=False)
+    @task(pool=CATALOGUE, execution_timeout=timedelta(minutes=30), multiple_outputs=False)
     def search(*, params: dict[str, Any]) -> dict[str, Any]:
         from ingest import source_tasks
 

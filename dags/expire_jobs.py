@@ -1,20 +1,14 @@
 """Remove the results of large extractions that are older than `TILER_JOB_DAYS`, once a day."""
 
 from airflow.sdk import CronTriggerTimetable, dag, task
-from catalogue import TASK_DEFAULTS
+from catalogue import CATALOGUE, DAG_DEFAULTS
 
 
-@dag(
-    schedule=CronTriggerTimetable("13 5 * * *", timezone="UTC"),
-    catchup=False,
-    default_args=TASK_DEFAULTS,
-    max_active_runs=1,
-    tags=["care"],
-)
+@dag(**DAG_DEFAULTS, schedule=CronTriggerTimetable("13 5 * * *", timezone="UTC"), tags=["care"])
 def expire_jobs() -> None:
     """Remove files and rows of jobs that ended long ago."""
 
-    @task
+    @task(pool=CATALOGUE)
     def expire() -> int:
         from tiler.series.batch import tasks
 

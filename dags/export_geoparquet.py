@@ -4,14 +4,14 @@ from datetime import timedelta
 from typing import Any
 
 from airflow.sdk import dag, task
-from catalogue import TASK_DEFAULTS
+from catalogue import CATALOGUE, DAG_DEFAULTS
 
 
-@dag(schedule="47 2 * * *", catchup=False, default_args=TASK_DEFAULTS, max_active_runs=1, tags=["catalogue"])
+@dag(**DAG_DEFAULTS, schedule="47 2 * * *", tags=["catalogue"])
 def export_geoparquet() -> None:
     """One task: collections are read as a stream, so that it takes little memory, and an hour for millions of items."""
 
-    @task(execution_timeout=timedelta(hours=3))
+    @task(pool=CATALOGUE, execution_timeout=timedelta(hours=3))
     def export() -> list[dict[str, Any]]:
         from ingest import tasks
 

@@ -3,19 +3,13 @@
 from datetime import timedelta
 from typing import Any
 
-from airflow.sdk import Param, dag, get_current_context, task
-from catalogue import TASK_DEFAULTS
+from airflow.sdk import Param, dag, task
+from catalogue import CONVERSION, DAG_DEFAULTS, is_last_try
 
 PARAMS = {"job": Param("", type="string", pattern="^[0-9a-f-]{36}$", description="Id of the job, as the tiler made it")}
 
 
-@dag(
-    schedule=None,
-    params=PARAMS,
-    default_args=TASK_DEFAULTS,
-    max_active_runs=8,
-    tags=["series"],
-)
+@dag(**{**DAG_DEFAULTS, "max_active_runs": 8}, schedule=None, params=PARAMS, tags=["series"])
 def extract_series() -> None:
     """Plan -> extract in chunks -> finish -> verdict. A run that could not read everything is red and says what."""
 
@@ -25,13 +19,12 @@ def extract_series() -> None:
 
         return tasks.plan(params["job"])
 
-    # Two of its tasks at a time leave room for ingestion, and for the next job.
-    @task(max_active_tis_per_dagrun=2, execution_timeout=timedelta(hours=2))
+    # Two of its tasks at a time leave room for ingestion, and for the next job; before ingestion, for somebody waits.
+    @task(pool=CONVERSION, priority_weight=10, max_active_tis_per_dagrun=2, execution_timeout=timedelta(hours=2))
     def extract(number: int, *, params: dict[str, Any]) -> dict[str, Any]:
         from tiler.series.batch import tasks
 
-        attempt = get_current_context()["ti"]
-        return tasks.extract(params["job"], number, last_try=attempt.try_number > attempt.max_tries)
+        return tasks.extract(params["job"], number, last_try=is_last_try())
 
     @task(trigger_rule="all_done", multiple_outputs=False, execution_timeout=timedelta(hours=2))
     def finish(*, params: dict[str, Any]) -> dict[str, Any]:

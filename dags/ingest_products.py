@@ -1,12 +1,16 @@
-"""Ingest the products of an inbox: COGs to the bucket, items to the catalogue, one event when all is done."""
+"""Ingest the products of an inbox: COGs to the bucket, items to the catalogue, one event when all is done.
+
+After each download, and once a day for what an event, a failed run or somebody with a file has left there.
+"""
 
 from datetime import timedelta
 from typing import Any
 
-from airflow.sdk import Metadata, Param, dag, get_current_context, task
-from airflow.sdk.exceptions import AirflowSkipException
-from catalogue import INBOX, L2A, TASK_DEFAULTS
+from airflow.sdk import AssetOrTimeSchedule, CronTriggerTimetable, Param, dag, task
+from catalogue import CONVERSION, DAG_DEFAULTS, INBOX, L2A, is_last_try
+from conclusion import conclude
 
+SCHEDULE = AssetOrTimeSchedule(timetable=CronTriggerTimetable("33 5 * * *", timezone="UTC"), assets=[INBOX])
 PARAMS = {
     "inbox": Param(None, type=["null", "string"], description="Folder of products; empty: INGEST_INBOX"),
     "batch_size": Param(8, type="integer", minimum=1, maximum=200, description="Products per task"),
@@ -19,9 +23,12 @@ PARAMS = {
 }
 
 
-@dag(schedule=[INBOX], params=PARAMS, default_args=TASK_DEFAULTS, max_active_runs=1, tags=["ingest"])
+@dag(**DAG_DEFAULTS, schedule=SCHEDULE, params=PARAMS, tags=["ingest"])
 def ingest_products() -> None:
-    """Discover -> ingest in batches -> summarise -> verdict. A run in which a product failed is red and names it."""
+    """Discover -> ingest in batches -> conclude, and tidy. A run in which a product failed is red and names it.
+
+    Tidying removes downloads that are published, and what broken-off ones left; never what somebody else put there.
+    """
 
     @task
     def discover(*, params: dict[str, Any]) -> list[list[str]]:
@@ -29,34 +36,22 @@ def ingest_products() -> None:
 
         return tasks.discover(params["inbox"], params["batch_size"])
 
-    @task(max_active_tis_per_dagrun=4, execution_timeout=timedelta(hours=3))
+    @task(pool=CONVERSION, max_active_tis_per_dagrun=4, execution_timeout=timedelta(hours=3))
     def ingest(sources: list[str], *, params: dict[str, Any]) -> list[dict[str, Any]]:
         from ingest import tasks
 
-        attempt = get_current_context()["ti"]
-        return tasks.ingest_batch(sources, params["assets"], last_try=attempt.try_number > attempt.max_tries)
+        return tasks.ingest_batch(sources, params["assets"], last_try=is_last_try())
 
     @task(trigger_rule="all_done", multiple_outputs=False)
-    def summarise(batches: list[list[str]], results: list[list[dict[str, Any]]]) -> dict[str, Any]:
-        from ingest import tasks
+    def tidy() -> dict[str, Any]:
+        from ingest import care_tasks
 
-        return tasks.summarise(batches, results)
-
-    @task(outlets=[L2A], trigger_rule="all_done")
-    def announce(summary: dict[str, Any]) -> Any:
-        if not summary["items"]:
-            raise AirflowSkipException("Nothing new was published.")
-        yield Metadata(L2A, {"items": len(summary["items"])})
-
-    @task(trigger_rule="all_done", retries=0)
-    def verdict(summary: dict[str, Any]) -> str:
-        from ingest import tasks
-
-        return tasks.verdict(summary)
+        return care_tasks.tidy()
 
     batches = discover()
-    summary = summarise(batches, ingest.expand(sources=batches))
-    announce(summary) >> verdict(summary)
+    results = ingest.expand(sources=batches)
+    conclude(batches, results, announces=L2A)
+    results >> tidy()
 
 
 ingest_products()

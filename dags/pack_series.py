@@ -3,8 +3,9 @@
 from datetime import timedelta
 from typing import Any
 
-from airflow.sdk import CronTriggerTimetable, Param, dag, get_current_context, task
-from catalogue import TASK_DEFAULTS
+from airflow.sdk import CronTriggerTimetable, Param, dag, task
+from catalogue import CONVERSION, DAG_DEFAULTS, is_last_try
+from conclusion import conclude
 
 PARAMS = {
     "assets": Param(
@@ -17,15 +18,13 @@ PARAMS = {
 
 
 @dag(
+    **DAG_DEFAULTS,
     schedule=CronTriggerTimetable("23 1 * * *", timezone="UTC"),
-    catchup=False,
     params=PARAMS,
-    default_args=TASK_DEFAULTS,
-    max_active_runs=1,
     tags=["care"],
 )
 def pack_series() -> None:
-    """Find -> pack each asset of each tile -> summarise -> verdict. What is packed already is left alone."""
+    """Find -> pack each asset of each tile -> conclude. What is packed already is left alone."""
 
     @task
     def find(*, params: dict[str, Any]) -> list[list[str]]:
@@ -33,27 +32,14 @@ def pack_series() -> None:
 
         return tasks.packable(params["assets"])
 
-    @task(max_active_tis_per_dagrun=2, execution_timeout=timedelta(hours=12))
+    @task(pool=CONVERSION, max_active_tis_per_dagrun=2, execution_timeout=timedelta(hours=12))
     def pack(series: list[str]) -> list[dict[str, Any]]:
         from ingest import tasks
 
-        attempt = get_current_context()["ti"]
-        return tasks.pack_batch(series, last_try=attempt.try_number > attempt.max_tries)
-
-    @task(trigger_rule="all_done", multiple_outputs=False)
-    def summarise(batches: list[list[str]], results: list[list[dict[str, Any]]]) -> dict[str, Any]:
-        from ingest import tasks
-
-        return tasks.summarise(batches, results)
-
-    @task(trigger_rule="all_done", retries=0)
-    def verdict(summary: dict[str, Any]) -> str:
-        from ingest import tasks
-
-        return tasks.verdict(summary, "series")
+        return tasks.pack_batch(series, last_try=is_last_try())
 
     batches = find()
-    verdict(summarise(batches, pack.expand(series=batches)))
+    conclude(batches, pack.expand(series=batches), noun="series")
 
 
 pack_series()

@@ -4,20 +4,14 @@ from datetime import timedelta
 from typing import Any
 
 from airflow.sdk import CronTriggerTimetable, dag, task
-from catalogue import TASK_DEFAULTS
+from catalogue import CATALOGUE, DAG_DEFAULTS
 
 
-@dag(
-    schedule=CronTriggerTimetable("43 4 * * *", timezone="UTC"),
-    catchup=False,
-    default_args=TASK_DEFAULTS,
-    max_active_runs=1,
-    tags=["care"],
-)
+@dag(**DAG_DEFAULTS, schedule=CronTriggerTimetable("43 4 * * *", timezone="UTC"), tags=["care"])
 def reconcile_catalogue() -> None:
     """Report what is in one and not in the other; it repairs nothing."""
 
-    @task(execution_timeout=timedelta(hours=1), multiple_outputs=False)
+    @task(pool=CATALOGUE, execution_timeout=timedelta(hours=1), multiple_outputs=False)
     def report() -> dict[str, Any]:
         from ingest import tasks
 

@@ -13,6 +13,7 @@ from typing import Literal
 from psycopg.types.json import Jsonb
 
 from ingest import ledger
+from ingest.handover import hand_over
 from ingest.ledger import Claim, Subject
 from ingest.outcome import Outcome
 from ingest.retry import patiently
@@ -29,7 +30,8 @@ INSERT INTO sen2extract.ledger AS l (id, state, source, offer, reason)
 SELECT o->>'name', 'seen', (o->>'source') || ':' || (o->>'name'), o, 'to be fetched from ' || (o->>'source')
 FROM jsonb_array_elements(%s) AS o ORDER BY 1
 ON CONFLICT (id) DO UPDATE SET
-  state = 'seen', source = excluded.source, offer = excluded.offer, reason = excluded.reason, updated = now()
+  state = 'seen', source = excluded.source, offer = excluded.offer, reason = excluded.reason, updated = now(),
+  removed = '{}', fetched = NULL
 WHERE l.owner IS NULL
 AND (l.state, l.source, l.offer) IS DISTINCT FROM (excluded.state, excluded.source, excluded.offer)
 AND NOT (l.state = 'failed' AND l.source = excluded.source)
@@ -51,8 +53,8 @@ WHERE id = %(id)s AND owner IS NULL AND reason IS DISTINCT FROM %(reason)s
 RETURNING id
 """
 _DOWNLOADED = """
-UPDATE sen2extract.ledger SET state = 'downloaded', source = %s, owner = NULL, lease_until = NULL, reason = NULL,
-  timings = %s, updated = now() WHERE id = %s AND owner = %s
+UPDATE sen2extract.ledger SET state = 'downloaded', source = %(path)s, fetched = %(path)s, owner = NULL,
+  lease_until = NULL, reason = NULL, timings = %(timings)s, updated = now() WHERE id = %(id)s AND owner = %(owner)s
 """
 
 
@@ -87,7 +89,7 @@ def withdraw(settings: Settings, source: str, causes: Mapping[str, str]) -> list
 
 
 def download(settings: Settings, source: Source, offer: Offer, inbox: Path, progress: Progress) -> Outcome:
-    """Fetch a product into the inbox, and tell the ledger.
+    """Fetch a product into the inbox, or through it into the bucket's where workers share no disk; tell the ledger.
 
     Raises `BusyError` if somebody else is at it, and what `Source.download` raises, once the ledger knows.
     """
@@ -104,7 +106,8 @@ def download(settings: Settings, source: Source, offer: Offer, inbox: Path, prog
                 ledger.unfinished, settings, claim, state, f"not downloaded: {error}", timings=watch.seconds()
             )
             raise
-        patiently(settings)(_downloaded, settings, claim, path, watch.seconds())
+        place = str(path) if settings.ingest_shares_disk else patiently(settings)(hand_over, settings, path)
+        patiently(settings)(_downloaded, settings, claim, place, watch.seconds())
     return Outcome(source=offer.name, product=offer.name, state="downloaded", seconds=watch.total())
 
 
@@ -119,6 +122,7 @@ def _state_of(error: Exception) -> Literal["invalid", "failed"]:
     return "invalid" if final else "failed"
 
 
-def _downloaded(settings: Settings, claim: Claim, path: Path, timings: Mapping[str, float]) -> None:
+def _downloaded(settings: Settings, claim: Claim, place: str, timings: Mapping[str, float]) -> None:
     with transaction(settings, None, f"{claim.id}: the ledger cannot be told that it is downloaded") as tx:
-        tx.execute(_DOWNLOADED, (str(path), Jsonb(timings), claim.id, claim.owner))
+        values = {"path": place, "timings": Jsonb(timings), "id": claim.id, "owner": claim.owner}
+        tx.execute(_DOWNLOADED, values)

@@ -16,7 +16,7 @@ from ingest.sources import Quiet, SourceSettings, open_source
 from ingest.sources.choose import find
 from ingest.sources.errors import PassingError, SourceError
 from ingest.sources.query import query_of
-from ingest.tasks import UnfinishedError
+from ingest.tasks import UnfinishedError, WrongInputError
 from stac.areas import areas as watched
 from stac.settings import Settings
 
@@ -30,12 +30,12 @@ def discover(
     """Put into the queue what a provider offers and we lack, and mark what it has withdrawn; returns what was found.
 
     `query` as `query_of` takes it. Relative days count from `today`, so that a run for an earlier day is what it would
-    have been. Raises `UnfinishedError` for a query that describes nothing, `SourceError` where the provider fails.
+    have been. Raises `WrongInputError` for a query that describes nothing, `SourceError` where the provider fails.
     """
     try:
         wanted = query_of(query, today)
     except ValueError as error:
-        raise UnfinishedError(f"{provider}: {error}") from error
+        raise WrongInputError(f"{provider}: {error}") from error
     settings = Settings()
     with open_source(provider, SourceSettings()) as source:
         choices = find(settings, source, wanted, unless=unless or ())

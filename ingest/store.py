@@ -75,6 +75,20 @@ class Store:
         except (MinioException, HTTPError) as error:
             raise _refusal(f"{key}: upload failed", error) from error
 
+    def put_file(self, key: str, path: Path, media_type: str) -> None:
+        """Upload a file, replacing what is there; it is there whole or not at all."""
+        try:
+            self.client.fput_object(self.bucket, key, str(path), content_type=media_type)
+        except (MinioException, HTTPError) as error:
+            raise _refusal(f"{key}: upload failed", error) from error
+
+    def get_file(self, key: str, path: Path) -> None:
+        """Fetch an object into a file."""
+        try:
+            self.client.fget_object(self.bucket, key, str(path))
+        except (MinioException, HTTPError) as error:
+            raise _refusal(f"{key}: cannot be read", error) from error
+
     def get(self, key: str) -> bytes:
         """Content of an object."""
         try:

@@ -23,6 +23,11 @@ _GOOD = frozenset({"published", "downloaded", "unchanged", "packed"})
 #: What the ledger's last word on a product comes to as an outcome.
 _TOLD = {"published": "published", "superseded": "published", "failed": "failed", "invalid": "invalid"}
 _LOST: Outcome = {"state": "failed", "reason": "its task ended without an outcome: see the log of the task"}
+_UNLISTED: Outcome = {
+    "product": "others",
+    "state": "failed",
+    "reason": "the task that was to list what there is to do failed: see its log",
+}
 #: Airflow maps at most 1024 tasks (`max_map_length`); batches grow beyond what was asked rather than exceed it.
 _MOST_BATCHES = 1000
 #: How many products and reasons a message names before it counts the rest.
@@ -33,20 +38,29 @@ class UnfinishedError(IngestError):
     """Some products were not ingested; the message names each with its reason."""
 
 
+class WrongInputError(UnfinishedError):
+    """What was asked for makes no sense, and would not at another try; the message says what to correct."""
+
+
 def discover(inbox: str | None, batch_size: int) -> list[list[str]]:
     """Return batches of the products found in a folder (none given: the configured inbox), oldest name first.
 
-    Raises `UnfinishedError` when the folder does not exist: an empty inbox is fine, a wrong path is not.
+    Where workers share no disk, the inbox is that of the bucket.
+
+    Raises `WrongInputError` when the folder does not exist: an empty inbox is fine, a wrong path is not.
     """
-    from ingest import ledger
+    from ingest import handover, ledger
     from ingest.discover import find_products
 
-    folder = Path(inbox) if inbox else Settings().ingest_inbox
+    settings = Settings()
+    if inbox is None and not settings.ingest_shares_disk:
+        return batches(handover.waiting(settings), batch_size)
+    folder = Path(inbox) if inbox else settings.ingest_inbox
     if not folder.exists():
-        raise UnfinishedError(f"{folder} does not exist on the worker: correct `inbox`, or set INGEST_INBOX")
+        raise WrongInputError(f"{folder} does not exist on the worker: correct `inbox`, or set INGEST_INBOX")
     found = find_products([str(folder)])
     if found:
-        ledger.see(Settings(), found)
+        ledger.see(settings, found)
     return batches(found, batch_size)
 
 
@@ -58,24 +72,30 @@ def ingest_batch(
     On all but the last try, raises `UnfinishedError` when something failed that may succeed later; what is published
     by then is found unchanged at the next try.
     """
+    from ingest import handover
     from ingest.pipeline import ingest_product
 
     settings = Settings()
     wanted = frozenset(assets) if assets else None
-    outcomes = [ingest_product(source, settings=settings, assets=wanted).as_dict() for source in sources]
+    outcomes = [
+        (handover.ingest if handover.is_handed_over(source) else ingest_product)(
+            source, settings=settings, assets=wanted
+        ).as_dict()
+        for source in sources
+    ]
     return _finished(outcomes, last_try=last_try)
 
 
-def underived(batch_size: int) -> list[list[str]]:
-    """Return batches of the ids of L2A items that have no index item yet."""
-    from ingest import pipeline
+def underived(batch_size: int, limit: int | None = None) -> list[list[str]]:
+    """Return batches of the ids of L2A items that lack indices or a mask, of at most `limit` of them."""
+    from ingest import derivation
 
-    return batches(pipeline.underived(Settings()), batch_size)
+    return batches(derivation.underived(Settings(), limit=limit), batch_size)
 
 
 def derive_batch(items: Sequence[str], *, last_try: bool = True) -> list[Outcome]:
     """Make the index items of L2A items, as `ingest_batch` does for products."""
-    from ingest.pipeline import derive_product
+    from ingest.derivation import derive_product
 
     settings = Settings()
     outcomes = [derive_product(item, settings=settings).as_dict() for item in items]
@@ -101,13 +121,15 @@ def pack_batch(series: Sequence[str], *, last_try: bool = True) -> list[Outcome]
     return _finished(outcomes, last_try=last_try)
 
 
-def summarise(batches: Sequence[Sequence[str]], results: Iterable[Sequence[Outcome]]) -> dict[str, Any]:
+def summarise(batches: Sequence[Sequence[str] | None] | None, results: Iterable[Sequence[Outcome]]) -> dict[str, Any]:
     """Count the outcomes by state and list the troubles.
 
     Of a product whose task died without a word the ledger tells how far it came; if it cannot tell, that is a failure.
+    None among or instead of the batches stands for a task that failed to list them, which is a trouble, too.
     """
+    listed = [batch for batch in batches or () if batch is not None]
     outcomes = {outcome["source"]: outcome for result in results for outcome in result}
-    sources = [source for batch in batches for source in batch]
+    sources = [source for batch in listed for source in batch]
     known = _from_ledger([source for source in sources if source not in outcomes])
     told = [{**outcomes.get(source, known.get(source, _LOST)), "source": source} for source in sources]
     troubles = [
@@ -115,6 +137,8 @@ def summarise(batches: Sequence[Sequence[str]], results: Iterable[Sequence[Outco
         for outcome in told
         if outcome["state"] not in _GOOD
     ]
+    if batches is None or len(listed) < len(batches):
+        troubles.append(_UNLISTED)
     states = [outcome["state"] for outcome in told]
     return {
         "products": len(told),
@@ -126,11 +150,17 @@ def summarise(batches: Sequence[Sequence[str]], results: Iterable[Sequence[Outco
 
 def verdict(summary: dict[str, Any], noun: str = "products") -> str:
     """Return the run's summary in words; raises `UnfinishedError`, with products and reasons, unless all is good."""
+    text = described(summary, noun)
+    if summary["troubles"]:
+        raise UnfinishedError(text)
+    return text
+
+
+def described(summary: dict[str, Any], noun: str = "products") -> str:
+    """A run's summary in words: how many of each state, then each trouble with its reason."""
     counts = ", ".join(f"{count} {state}" for state, count in summary["states"].items()) or "nothing to do"
     text = f"{summary['products']} {noun}: {counts}"
-    if summary["troubles"]:
-        raise UnfinishedError(f"{text}\n{_listed(summary['troubles'])}")
-    return text
+    return f"{text}\n{_listed(summary['troubles'])}" if summary["troubles"] else text
 
 
 def reconcile() -> dict[str, Any]:

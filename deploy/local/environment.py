@@ -77,7 +77,8 @@ def load(environ: Mapping[str, str] = os.environ) -> Stack:
     kept = read_env(home / "env")
     public = _public(home, ports, given, kept, own_postgres=own_postgres, own_store=own_store)
     _write_env(home / "env", public)
-    env = {**given, **public, **_processes(home, ports, public)}
+    executor = given.get("AIRFLOW__CORE__EXECUTOR") or "LocalExecutor"
+    env = {**given, **public, **_processes(home, ports, public, executor)}
     return Stack(home=home, ports=ports, env=env, own_postgres=own_postgres, own_store=own_store)
 
 
@@ -153,7 +154,7 @@ def _secret(name: str) -> str:
     return secrets.token_hex(20)
 
 
-def _processes(home: Path, ports: Mapping[str, int], public: Mapping[str, str]) -> dict[str, str]:
+def _processes(home: Path, ports: Mapping[str, int], public: Mapping[str, str], executor: str) -> dict[str, str]:
     """Return what only the stack's own processes need: paths, ports, memory limits, Airflow's settings."""
     return {
         **{name: str(port) for name, port in ports.items()},
@@ -174,11 +175,11 @@ def _processes(home: Path, ports: Mapping[str, int], public: Mapping[str, str]) 
         "GDAL_HTTP_MERGE_CONSECUTIVE_RANGES": "YES",
         "VSI_CACHE": "TRUE",
         "VSI_CACHE_SIZE": "5000000",
-        **_airflow(home, ports["SEN2EXTRACT_AIRFLOW_PORT"], public),
+        **_airflow(home, ports["SEN2EXTRACT_AIRFLOW_PORT"], public, executor),
     }
 
 
-def _airflow(home: Path, port: int, public: Mapping[str, str]) -> dict[str, str]:
+def _airflow(home: Path, port: int, public: Mapping[str, str], executor: str) -> dict[str, str]:
     """Return Airflow's settings; anyone on this machine is admin, which is why it listens on loopback only."""
     url = f"http://127.0.0.1:{port}"
     database = public.get("SEN2EXTRACT_AIRFLOW_DB", "airflow")
@@ -186,7 +187,7 @@ def _airflow(home: Path, port: int, public: Mapping[str, str]) -> dict[str, str]
     server = f"{public['PGHOST']}:{public.get('PGPORT', '5432')}"
     values = {
         "CORE__DAGS_FOLDER": str(ROOT / "dags"),
-        "CORE__EXECUTOR": "LocalExecutor",
+        "CORE__EXECUTOR": executor,
         "CORE__PARALLELISM": "4",
         "CORE__LOAD_EXAMPLES": "False",
         "CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",

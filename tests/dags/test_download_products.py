@@ -116,6 +116,73 @@ def test_relative_days_count_from_the_day_of_the_run():
     assert source_tasks.discover(relative, "cdse", date(2026, 1, 11))["offered"] == 0
 
 
+@pytest.fixture
+def worker(monkeypatch, tmp_path):
+    """Be a worker with a disk of its own, that shares nothing with others but bucket and database."""
+    import tempfile
+
+    monkeypatch.setenv("INGEST_SHARES_DISK", "false")
+
+    def be(name):
+        disk = tmp_path / name
+        (disk / "tmp").mkdir(parents=True, exist_ok=True)
+        monkeypatch.setattr(tempfile, "tempdir", str(disk / "tmp"))
+        monkeypatch.setenv("INGEST_INBOX", str(disk / "inbox"))
+        return disk
+
+    return be
+
+
+def test_one_worker_downloads_and_another_that_shares_no_disk_ingests(bag, provider, settings, worker):
+    from ingest.handover import PREFIX
+    from ingest.reconcile import report
+    from ingest.store import Store
+
+    store = Store.connect(settings)
+    here = worker("here")
+    run(bag, "discover_products", **PERIOD)
+    assert run(bag, "download_products")[0] == "success"
+    names = sorted(provider.products)
+    assert sorted(store.keys(PREFIX)) == [f"{PREFIX}{name}.SAFE" for name in names]
+    assert not list((here / "inbox").glob("S2*"))
+    assert {product.state for product in status.products(settings)} == {"downloaded"}
+    assert report(settings).unknown == ()
+
+    away = worker("away")
+    here.rename(here.with_name("gone"))
+    state, tasks = run(bag, "ingest_products", inbox=None)
+    assert (state, tasks["announce", -1]) == ("success", "success")
+    found = {product.id: (product.state, product.source) for product in status.products(settings)}
+    assert found == {name: ("published", settings.s3_href(f"{PREFIX}{name}.SAFE")) for name in names}
+    assert list(store.keys(PREFIX)) == []
+    assert list(away.rglob("*.jp2")) == []
+    assert run(bag, "ingest_products", inbox=None)[0] == "success"
+
+
+def test_what_was_handed_over_and_is_no_product_is_told_once_and_stays(bag, environment, worker, tmp_path):
+    from ingest import handover, ledger
+    from ingest.store import Store
+    from stac.database import connect
+
+    worker("here")
+    name = "S2B_MSIL2A_20250204T031121_N0511_R075_T48PWU_20250204T072243"
+    (tmp_path / f"{name}.SAFE").mkdir()
+    source = handover.hand_over(environment, tmp_path / f"{name}.SAFE")
+    assert handover.waiting(environment) == [source]
+    assert run(bag, "ingest_products", inbox=None)[0] == "failed"
+    assert ledger.find(environment, name, source).state == "invalid"
+    assert handover.waiting(environment) == []
+    store = Store.connect(environment)
+    store.put_document(f"{handover.PREFIX}{name}.SAFE", b"no tar", "application/x-tar")
+    told = handover.ingest(source, settings=environment)
+    assert (told.state, "cannot be unpacked" in told.reason) == ("failed", True)
+    store.remove(store.keys(handover.PREFIX))
+    told = handover.ingest(source, settings=environment)
+    assert (told.state, "cannot be read" in told.reason) == ("failed", True)
+    with connect(environment) as connection:
+        connection.execute("DELETE FROM sen2extract.ledger")
+
+
 def watch(settings, **areas):
     """Have these areas watched, and no others."""
     from stac import areas as table

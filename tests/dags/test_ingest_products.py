@@ -36,3 +36,9 @@ def test_an_empty_inbox_is_a_green_run_without_an_event(bag, tmp_path):
     state, tasks = run(bag, tmp_path)
     assert state == "success"
     assert tasks["announce", -1] == "skipped"
+
+
+def test_a_folder_that_is_not_there_is_told_once_and_nothing_is_tried_again(bag, tmp_path):
+    state, tasks = run(bag, tmp_path / "nowhere")
+    assert (state, tasks["discover", -1], tasks["announce", -1]) == ("failed", "failed", "skipped")
+    assert tasks["verdict", -1] == "failed"

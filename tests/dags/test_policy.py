@@ -1,5 +1,6 @@
 """Rules that every DAG keeps."""
 
+import importlib
 import json
 import subprocess
 import sys
@@ -15,7 +16,7 @@ def test_every_dag_file_can_be_imported(bag):
     assert bag.import_errors == {}
     assert set(bag.dags) == {
         "derive_indices", "discover_products", "download_products", "expire_jobs", "export_geoparquet",
-        "extract_series", "ingest_products", "pack_series", "reconcile_catalogue",
+        "extract_series", "ingest_products", "l1c_to_l2a", "pack_series", "reconcile_catalogue", "retention",
     }  # fmt: skip
 
 
@@ -27,14 +28,69 @@ def test_every_task_is_tried_again_with_growing_pauses_and_cannot_hang(bag):
                 assert task.retries >= 1, task
             assert task.retry_exponential_backoff > 1, task
             assert task.max_retry_delay > task.retry_delay, task
+            assert type(task.retry_policy).__name__ == "ByKind", task
 
 
-def test_every_dag_says_what_it_does_and_runs_once_at_a_time(bag):
+def test_every_dag_says_what_it_does_whose_it_is_and_runs_once_at_a_time(bag):
     for dag in bag.dags.values():
-        assert dag.doc_md or dag.description, dag
+        assert len(dag.doc_md) > 20, dag
+        assert dag.tags, dag
+        assert {task.owner for task in dag.tasks} == {"sen2extract"}, dag
         # Users' jobs are runs of one DAG and do not wait for each other.
         assert dag.max_active_runs == (8 if dag.dag_id == "extract_series" else 1)
         assert not dag.catchup
+        assert [call.__name__ for call in dag.on_failure_callback] == ["by_mail", "by_webhook"], dag
+
+
+def test_every_parameter_is_described_and_checked(bag):
+    for dag in bag.dags.values():
+        for name, param in dag.params.items():
+            schema = dag.params.get_param(name).schema
+            assert schema.keys() & {"type", "enum"}, f"{dag.dag_id}: {name} = {param}"
+            assert dag.params.get_param(name).description, f"{dag.dag_id}: {name}"
+
+
+def test_pools_are_those_of_the_table_and_each_is_used(bag):
+    tasks = [task for dag in bag.dags.values() for task in dag.tasks]
+    pools = json.loads((DAGS / "pools.json").read_text())
+    used = {task.pool for task in tasks}
+    assert used - {"default_pool"} == set(pools)
+    assert all(pool["description"] and pool["slots"] > 0 for pool in pools.values())
+    assert all(task.pool_slots <= pools[task.pool]["slots"] for task in tasks if task.pool in pools)
+
+
+def test_what_takes_hours_waits_for_a_slot_of_a_pool(bag):
+    """Else it would take all of a worker's, and what is quick would wait for it."""
+    for dag in bag.dags.values():
+        for task in dag.tasks:
+            if task.execution_timeout.total_seconds() > 1800 and task.task_id != "finish":
+                assert task.pool != "default_pool", task
+
+
+def test_errors_that_are_final_are_told_by_names_that_exist():
+    import catalogue
+
+    for name in catalogue.FINAL:
+        module, _, kind = name.rpartition(".")
+        assert issubclass(getattr(importlib.import_module(module), kind), Exception), name
+
+
+def test_what_is_wrong_with_the_input_fails_at_once_and_what_is_away_is_tried_again():
+    import catalogue
+    from airflow.sdk import RetryAction
+
+    from ingest.errors import MissingImageError, StoreAwayError
+    from ingest.sources.errors import CredentialsError, PassingError
+    from ingest.tasks import UnfinishedError, WrongInputError
+    from stac.errors import CatalogAwayError
+
+    def action(error):
+        return catalogue.ByKind().evaluate(error, 1, 3).action
+
+    for error in (MissingImageError, CredentialsError, WrongInputError):
+        assert action(error("x")) == RetryAction.FAIL
+    for error in (StoreAwayError, PassingError, CatalogAwayError, UnfinishedError, ConnectionError, MemoryError):
+        assert action(error("x")) == RetryAction.DEFAULT
 
 
 def test_parsing_loads_nothing_heavy_and_none_of_our_packages():
@@ -69,6 +125,9 @@ print(json.dumps(sorted({name.partition(".")[0] for name in set(sys.modules) - b
         ("discover_products", "provider", "peps"),
         ("discover_products", "orbits", [0]),
         ("download_products", "limit", 0),
+        ("derive_indices", "limit", 0),
+        ("retention", "dry_run", "perhaps"),
+        ("l1c_to_l2a", "limit", 0),
     ],
 )
 def test_parameters_that_make_no_sense_are_refused(bag, dag, name, value):
@@ -85,6 +144,7 @@ def test_the_asset_event_comes_from_one_task(bag):
         ("discover_products", "sentinel-2-offers"),
         ("download_products", "sentinel-2-inbox"),
         ("ingest_products", "sentinel-2-l2a"),
+        ("l1c_to_l2a", "sentinel-2-inbox"),
     ):
         tasks = bag.dags[name].tasks
         outlets = {task.task_id: [asset.name for asset in task.outlets] for task in tasks if task.outlets}

@@ -14,7 +14,7 @@ def outcome(source, state="published", reason=None):
 
 
 def test_discover_wants_a_folder_that_exists(tmp_path):
-    with pytest.raises(tasks.UnfinishedError, match=r"nowhere does not exist.*INGEST_INBOX"):
+    with pytest.raises(tasks.WrongInputError, match=r"nowhere does not exist.*INGEST_INBOX"):
         tasks.discover(str(tmp_path / "nowhere"), 8)
 
 
@@ -38,6 +38,15 @@ def test_products_of_a_task_that_died_are_failures():
     assert summary["states"] == {"failed": 2, "published": 1}
     with pytest.raises(tasks.UnfinishedError, match=r"a: failed, .*log"):
         tasks.verdict(summary)
+
+
+def test_a_task_that_could_not_list_what_there_is_to_do_is_a_failure():
+    summary = tasks.summarise([["a"], None], [[outcome("a")]])
+    assert summary["states"] == {"published": 1}
+    with pytest.raises(tasks.UnfinishedError, match=r"1 published\nothers: failed, the task that was to list"):
+        tasks.verdict(summary)
+    with pytest.raises(tasks.UnfinishedError, match="0 products: nothing to do\nothers: failed"):
+        tasks.verdict(tasks.summarise(None, []))
 
 
 def test_a_warning_on_a_published_product_is_no_trouble():

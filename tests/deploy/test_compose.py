@@ -82,7 +82,7 @@ def test_only_the_gateway_and_airflow_publish_ports(services):
 def test_only_those_that_need_the_outside_are_on_a_network_that_reaches_it(compose, services):
     outside = {name for name, network in compose["networks"].items() if not network.get("internal")}
     reaching = {name for name, service in services.items() if outside & set(service["networks"])}
-    assert reaching == PUBLISHING | {"scheduler"}
+    assert reaching == PUBLISHING | {"scheduler", "dag-processor"}  # downloads; who is told of failures
     assert "database" not in services["gateway"]["networks"]
 
 

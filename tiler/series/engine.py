@@ -119,11 +119,13 @@ class Engine:
             nearest=near,
         )
 
-    def stream(self, plan: Plan, told: Told | None = None, gone: Event | None = None) -> Iterator[Row]:
-        """Rows as they are read, the newest acquisition first, those with few valid pixels included; see `run`."""
+    def stream(self, plan: Plan, told: Told | None = None, gone: Event | None = None) -> Iterator[Sequence[Row]]:
+        """Rows as they are read, so many at a time as are there; the newest acquisition first; see `run`.
+
+        Those with few valid pixels are included.
+        """
         newest = sorted(plan.acquisitions, key=lambda one: max(found.acquired for found in one.bare), reverse=True)
-        for found in self._rows(replace(plan, acquisitions=newest), told or Told(), gone):
-            yield from found
+        yield from self._rows(replace(plan, acquisitions=newest), told or Told(), gone)
 
     def run(self, plan: Plan, gone: Event | None = None) -> Series:
         """Read everything of `plan` and sum it up; what cannot be read becomes a row that says so.
@@ -172,9 +174,9 @@ class Engine:
                     patience.check()
                     pending.append(self._begin(sampler, unit, known, told, patience, many=many))
                     if len(pending) == ahead:
-                        yield _taken(pending.popleft())
+                        yield _next_of(pending)
                 while pending:
-                    yield _taken(pending.popleft())
+                    yield _next_of(pending)
             finally:
                 for future in pending:
                     if isinstance(future, Future):
@@ -271,6 +273,14 @@ def _sample(sampler: Sampler, unit: Unit, source: Blocks, known: stacks.Rows) ->
 
 def _taken(found: list[Row] | Future[list[Row]]) -> list[Row]:
     return found if isinstance(found, list) else found.result()
+
+
+def _next_of(pending: deque[list[Row] | Future[list[Row]]]) -> list[Row]:
+    """The rows of the first unit, once they are there, with those of the units after it that are done already."""
+    rows = list(_taken(pending.popleft()))
+    while pending and (isinstance(pending[0], list) or pending[0].done()):
+        rows += _taken(pending.popleft())
+    return rows
 
 
 def _refuse_huge(feature: Feature) -> None:

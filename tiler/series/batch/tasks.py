@@ -31,7 +31,7 @@ from tiler.series.batch.shelf import MissingFileError, Shelf
 from tiler.series.batch.survey import survey
 from tiler.series.batch.writers import MEDIA_TYPES
 from tiler.series.engine import UNBOUNDED, Engine, Limits
-from tiler.series.errors import SeriesError
+from tiler.series.errors import SeriesError, SeriesRequestError, SeriesTooLargeError
 from tiler.series.formats import file_name
 from tiler.series.request import SeriesRequest
 from tiler.settings import TilerSettings
@@ -40,11 +40,17 @@ _PATIENT = 3600.0
 """Seconds for which a chunk reads images that the block index lacks: nobody waits for it."""
 _DOWNLOADS = {**MEDIA_TYPES, FAILURES: "text/csv", BUNDLE: "application/zip"}
 _LEFTOVER = timedelta(days=2)
+_FINAL = (SeriesRequestError, SeriesTooLargeError)
+"""Errors of a chunk that no other try would mend."""
 _OPTIONS = "-c search_path=pgstac,public -c application_name=sen2extract-jobs"
 
 
 class JobError(SeriesError):
     """A job that has not all it should have; the message says what is missing and why."""
+
+
+class MissingJobError(JobError):
+    """There is no such job: another try will not find it either."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,11 +68,11 @@ class Office:
         return Shelf(store=self.store, job=job)
 
     def job(self, job: str) -> Job:
-        """The job's row; raises `JobError` where it has been removed."""
+        """The job's row; raises `MissingJobError` where it has been removed."""
         with self.pool.connection() as connection:
             found = jobs.get(connection, job)
         if found is None:
-            raise JobError(f"there is no job {job}: it has been removed, or was never handed over whole")
+            raise MissingJobError(f"there is no job {job}: it has been removed, or was never handed over whole")
         return found
 
     def work(self, job: str) -> Work:
@@ -93,7 +99,7 @@ def plan(job: str) -> list[int]:
 
 
 def extract(job: str, number: int, *, last_try: bool = True) -> dict[str, Any]:
-    """Run one chunk; what it comes to, or on the last try why it failed, is written down.
+    """Run one chunk; what it comes to, or why it failed if it is not tried again, is written down.
 
     Raises whatever went wrong: the run of a job with a failed chunk is red.
     """
@@ -106,7 +112,7 @@ def extract(job: str, number: int, *, last_try: bool = True) -> dict[str, Any]:
             ended = run_chunk(office.engine, work, work.plan.chunks[number], last_try=last_try)
         except Exception as error:
             # The one boundary: whatever stops a chunk is the user's to know.
-            if last_try:
+            if last_try or isinstance(error, _FINAL):
                 _note(office, job, Chunk(number=number, reason=f"{type(error).__name__}: {error}"[:500]))
             raise
         _note(office, job, ended)
