@@ -34,6 +34,8 @@ _PIXELS_AT_ONCE = 8_000_000
 _LOCATED_AT_ONCE = 2000
 _PIXELS_IN_HAND = 10_000
 _NUMBERS_AT_ONCE = 32_000_000
+_DECODED_AT_ONCE = 64_000_000
+"""Numbers of two bytes: small places all over a tile need few pixels of very many blocks."""
 
 
 UNBOUNDED = 2**62
@@ -165,8 +167,7 @@ class Engine:
         patience = Patience(gone=gone or Event(), gdal_seconds=self.gdal_seconds)
         for batch in self._located(sampler, plan, told):
             known = stacks.rows(sampler, batch)
-            largest = max(unit.pixels for unit in batch)
-            ahead = max(1, min(2 * self.requests, _PIXELS_AT_ONCE // max(1, largest)))
+            ahead = min(2 * self.requests, _ahead(batch))
             many = ahead > self.requests <= len(batch)
             pending: deque[list[Row] | Future[list[Row]]] = deque()
             try:
@@ -269,6 +270,12 @@ def _sample(sampler: Sampler, unit: Unit, source: Blocks, known: stacks.Rows) ->
         for acquisition in unit.acquisitions
         for row in known.get(id(acquisition)) or sampler.rows(acquisition, source)
     ]
+
+
+def _ahead(batch: Sequence[Unit]) -> int:
+    """How many units of a batch may be worked on at once for their pixels and blocks to fit into memory."""
+    pixels, numbers = max(unit.pixels for unit in batch), max(unit.numbers for unit in batch)
+    return max(1, min(_PIXELS_AT_ONCE // max(1, pixels), _DECODED_AT_ONCE // max(1, numbers)))
 
 
 def _taken(found: list[Row] | Future[list[Row]]) -> list[Row]:

@@ -12,7 +12,7 @@ from psycopg import Connection
 from shapely.geometry import Point
 
 from stac import blocks as index
-from stac.blocks import Run
+from stac.blocks import BLOCK, Run
 from stac.decode import spans_of
 from tiler.series import blocks
 from tiler.series.blocks import Located, StaleIndexError
@@ -66,6 +66,11 @@ class Unit:
     def is_delivered(self) -> bool:
         """Whether packs have delivered all that it reads."""
         return not any(want.is_left for want in self.wants.values())
+
+    @property
+    def numbers(self) -> int:
+        """Numbers in the blocks that are decoded for it, wanted or not."""
+        return sum(len(located.spans) for located in self.located.values()) * BLOCK**2
 
     @property
     def pixels(self) -> int:

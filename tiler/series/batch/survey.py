@@ -146,11 +146,11 @@ def _dates(features: Sequence[Feature], grouped: Sequence[Sequence[Observation]]
     overpass = np.repeat(np.arange(len(grouped)), [len(group) for group in grouped])
     tree = shapely.STRtree([found.footprint for group in grouped for found in group])
     for first in range(0, len(features), _AT_ONCE):
-        which, hit = tree.query([feature.geometry for feature in features[first : first + _AT_ONCE]])
-        pairs = np.unique(which.astype(np.int64) * len(grouped) + overpass[hit])
-        counted[first : first + _AT_ONCE] += np.bincount(
-            pairs // len(grouped), minlength=min(_AT_ONCE, len(features) - first)
-        )
+        some = [feature.geometry for feature in features[first : first + _AT_ONCE]]
+        which, hit = tree.query(some)
+        seen = np.zeros((len(some), len(grouped)), dtype=np.bool_)
+        seen[which, overpass[hit]] = True
+        counted[first : first + _AT_ONCE] = seen.sum(axis=1)
     return counted
 
 
