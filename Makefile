@@ -1,6 +1,6 @@
 # Everything here works on a machine that has nothing of ours: each target sets up what it needs first.
 .DEFAULT_GOAL := help
-.PHONY: help setup up down status demo test lint format bench clean purge
+.PHONY: help setup up down status demo test lint types format bench clean purge
 
 PYTHON := .venv/bin/python
 STACK := $(PYTHON) deploy/local/stack.py
@@ -38,6 +38,10 @@ lint: ## ruff, mypy, import contracts, and the page's own
 bench: ## measure us beside our peers; BENCH=name runs one case (tests/bench/cases)
 	@deploy/local/setup.sh --test
 	$(PYTHON) tests/bench/run.py $(BENCH)
+
+types: ## write the page's types anew, from both services' OpenAPI documents
+	@deploy/local/setup.sh --test
+	$(PYTHON) tests/tools/page_types.py
 
 format: ## let ruff format and fix
 	.venv/bin/ruff format .

@@ -1,4 +1,4 @@
-"""Make the index items that L2A items lack: after each ingestion, and once a day for what an event may have missed."""
+"""Make the indices and masks that L2A items lack: after each ingestion, and daily for what an event may have missed."""
 
 from datetime import timedelta
 from typing import Any
@@ -8,7 +8,10 @@ from catalogue import CONVERSION, DAG_DEFAULTS, INDICES, L2A, is_last_try
 from conclusion import conclude
 
 SCHEDULE = AssetOrTimeSchedule(timetable=CronTriggerTimetable("17 3 * * *", timezone="UTC"), assets=[L2A])
-PARAMS = {"batch_size": Param(8, type="integer", minimum=1, maximum=200, description="Items per task")}
+PARAMS = {
+    "batch_size": Param(8, type="integer", minimum=1, maximum=200, description="Items per task"),
+    "limit": Param(500, type="integer", minimum=1, maximum=10000, description="Most items of one run"),
+}
 
 
 @dag(
@@ -24,7 +27,7 @@ def derive_indices() -> None:
     def find(*, params: dict[str, Any]) -> list[list[str]]:
         from ingest import tasks
 
-        return tasks.underived(params["batch_size"])
+        return tasks.underived(params["batch_size"], params["limit"])
 
     @task(pool=CONVERSION, max_active_tis_per_dagrun=4, execution_timeout=timedelta(hours=3))
     def derive(items: list[str]) -> list[dict[str, Any]]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from ingest.cli_areas import areas
+from ingest.cli_care import gaps, retention, sen2cor, tidy
 from ingest.cli_export import export_geoparquet
 from ingest.cli_import import import_sen2chain
 from ingest.cli_pack import pack
@@ -43,6 +44,10 @@ app.command("import-sen2chain")(import_sen2chain)
 app.command("export-geoparquet")(export_geoparquet)
 app.command("status")(status)
 app.command("pack")(pack)
+app.command()(retention)
+app.command()(tidy)
+app.command()(sen2cor)
+app.command()(gaps)
 app.command()(discover)
 app.command()(download)
 app.add_typer(areas, name="areas")
@@ -126,21 +131,31 @@ def retry(
     unknown = [name for name in ids or () if name not in found]
     if unknown:
         raise IngestError(
-            f"the ledger does not know {', '.join(unknown)}, or it is not downloaded: see `sen2extract status`"
+            f"the ledger does not know {', '.join(unknown)}, or its files are not here: see `sen2extract status`; "
+            "to fetch one once more: sen2extract download --tile TILE --from DAY --to DAY --again"
         )
-    again: Again = "always" if ids else "invalid"
+    again: Again = "always" if ids or state == "removed" else "invalid"
     _report(list(_ingest_all(list(found.values()), jobs, again=again)) if found else [], as_json)
 
 
 @app.command()
-def derive(*, as_json: AsJson = False) -> None:
-    """Make the index products that are missing, from the scenes that the catalogue holds."""
-    from ingest.pipeline import derive_product, underived
+def derive(
+    limit: Annotated[int | None, typer.Option(min=1, help="Most scenes of this run. Default: all.")] = None,
+    *,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be made, and stop.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make the indices and masks that are missing, from the scenes that the catalogue holds."""
+    from ingest.derivation import derive_product, underived
     from stac.settings import Settings
 
     settings = Settings()
+    wanted = underived(settings, limit=limit)
+    if dry_run:
+        _say(as_json, {"products": wanted}, "\n".join(wanted))
+        return
     outcomes = []
-    for item_id in underived(settings):
+    for item_id in wanted:
         outcome = derive_product(item_id, settings=settings)
         typer.echo(_line(outcome), err=True)
         outcomes.append(outcome)

@@ -18,6 +18,8 @@ areas = typer.Typer(
     pretty_exceptions_show_locals=False,
 )
 
+_BACK = "default"
+
 Name = Annotated[str, typer.Argument(help="Name of the area.")]
 Tiles = Annotated[list[str] | None, typer.Option("--tile", help="MGRS tile such as 48PWU; may be repeated.")]
 Place = Annotated[Path | None, typer.Option("--area", help="GeoJSON file; products that touch it.", exists=True)]
@@ -29,6 +31,22 @@ Levels = Annotated[list[str] | None, typer.Option("--level", help="l1c or l2a; m
 Newest = Annotated[
     bool | None, typer.Option("--newest/--all-baselines", help="Of each acquisition only the newest product, or all.")
 ]
+Orbits = Annotated[list[int] | None, typer.Option("--orbit", help="Relative orbit; may be repeated; 0: all.")]
+Baselines = Annotated[str | None, typer.Option("--baseline", help="05.11, or a range such as 05.00..; default: any.")]
+Indices = Annotated[
+    list[str] | None,
+    typer.Option("--index", help="Index to store of its products; may be repeated. default: the archive's choice."),
+]
+Masks = Annotated[
+    list[str] | None,
+    typer.Option("--mask", help="Mask that is needed, such as ocm; may be repeated. default: those always made."),
+]
+Retention = Annotated[
+    str | None,
+    typer.Option(
+        help="Which products go, such as 'l1c:age=90; l2a:superseded=30'; none: all stay; default: INGEST_RETENTION."
+    ),
+]
 Comment = Annotated[str | None, typer.Option(help="A note of yours; it is not public.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 
@@ -39,7 +57,7 @@ def list_areas(
     *,
     as_json: AsJson = False,
 ) -> None:
-    """List the areas: name, state, tiles or geometry, days, clouds, provider, levels, comment."""
+    """List the areas: name, state, place, days, clouds, provider, levels, comment, what is made, what is removed."""
     from stac import areas as table
 
     found = table.areas(_settings(), state=state)
@@ -64,7 +82,12 @@ def add(
     max_cloud: Cloud = None,
     provider: Provider = None,
     level: Levels = None,
+    orbit: Orbits = None,
+    baseline: Baselines = None,
     newest: Newest = None,
+    index: Indices = None,
+    mask: Masks = None,
+    retention: Retention = None,
     comment: Comment = None,
 ) -> None:
     """Watch an area: tiles, a GeoJSON file, or both."""
@@ -78,8 +101,13 @@ def add(
         max_cloud=max_cloud,
         provider=provider,
         levels=level,
+        orbits=[] if orbit == [0] else orbit,
+        baseline=baseline,
         newest_only=newest,
+        indices=_names(index),
+        masks=_names(mask),
         comment=comment,
+        **_rules(retention),
     )
     table.add(_settings(), table.checked({"name": name, **given}))
     typer.echo(f"{name}: added", err=True)
@@ -96,7 +124,12 @@ def edit(
     max_cloud: Cloud = None,
     provider: Provider = None,
     level: Levels = None,
+    orbit: Orbits = None,
+    baseline: Baselines = None,
     newest: Newest = None,
+    index: Indices = None,
+    mask: Masks = None,
+    retention: Retention = None,
     comment: Comment = None,
 ) -> None:
     """Change what is given of an area, and leave the rest."""
@@ -108,8 +141,13 @@ def edit(
         max_cloud=max_cloud,
         provider=provider,
         levels=level,
+        orbits=[] if orbit == [0] else orbit,
+        baseline=baseline,
         newest_only=newest,
+        indices=_names(index),
+        masks=_names(mask),
         comment=comment,
+        **_rules(retention),
     )
     if not given:
         raise typer.BadParameter("say what to change")
@@ -151,10 +189,11 @@ def import_list(
     as_json: AsJson = False,
 ) -> None:
     """Watch what Sen2Chain did, line by line. Lines that are here already are left. Exit 1 if one cannot be taken."""
-    from ingest.areas_import import read_lines
+    from ingest.areas_import import read_header, read_lines
 
+    text = file.read_text(errors="replace")
     try:
-        lines = read_lines(file.read_text(errors="replace"), _prefix(file))
+        lines = read_lines(text, _prefix(file))
     except ValueError as error:
         typer.echo(f"{file}: {error}", err=True)
         raise typer.Exit(1) from error
@@ -165,6 +204,8 @@ def import_list(
         for line, outcome in said:
             name = line.area.name if line.area else ""
             typer.echo("\t".join([str(line.number), outcome, name, "; ".join([line.reason, *line.notes]).strip("; ")]))
+    for told in read_header(text):
+        typer.echo(told, err=True)
     if any(line.area is None for line in lines):
         raise typer.Exit(1)
 
@@ -200,7 +241,24 @@ def _given(area: Path | None, **values: Any) -> dict[str, Any]:
         values["geometry"] = json.loads(json.dumps(read_area(area.read_text()))) if area else None
     except ValueError as error:
         raise typer.BadParameter(f"{area}: {error}") from error
-    return {key: value for key, value in values.items() if value is not None}
+    given = {key: value for key, value in values.items() if value is not None}
+    return {key: None if value == _BACK else value for key, value in given.items()}
+
+
+def _names(names: list[str] | None) -> list[str] | None:
+    return [] if names == [_BACK] else names
+
+
+def _rules(text: str | None) -> dict[str, Any]:
+    """The rules that were given, of which none are a decision too."""
+    from stac.areas_rules import parse_rules
+
+    if text is None:
+        return {}
+    try:
+        return {"retention": _BACK if text == _BACK else [rule.model_dump() for rule in parse_rules(text)]}
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
 
 
 def _change(name: str, changes: dict[str, Any], done: str) -> None:
@@ -221,14 +279,27 @@ def _facts(area: "Area") -> list[str]:
     state = area.state if area.state == "requested" else "enabled" if area.enabled else "disabled"
     cloud = "" if area.max_cloud is None else f"{area.max_cloud:g} %"
     days = f"{area.first_day}..{area.last_day}"
-    return [area.name, state, place, days, cloud, area.provider, " ".join(area.levels), area.comment]
+    wanted = [area.name, state, place, days, cloud, area.provider, " ".join(area.levels), area.comment]
+    return [*wanted, _made(area), _kept(area)]
+
+
+def _made(area: "Area") -> str:
+    """What of an area is not the archive's own choice: orbits, baselines, indices, masks."""
+    orbits = [f"R{orbit:03d}" for orbit in area.orbits]
+    return " ".join([*orbits, *([area.baseline] if area.baseline else []), *area.indices, *area.masks])
+
+
+def _kept(area: "Area") -> str:
+    from stac.areas_rules import show_rules
+
+    return "" if area.retention is None else show_rules(area.retention)
 
 
 def _table(found: "list[Area]") -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("name", "state", "place", "days", "cloud", "provider", "levels", "comment")
+    table = Table("name", "state", "place", "days", "cloud", "provider", "levels", "comment", "made", "removed")
     for area in found:
         table.add_row(*_facts(area))
     Console(markup=False).print(table)

@@ -15,7 +15,9 @@ def pack(
     tile: Annotated[str | None, typer.Option(help="Only this tile, such as 48PWU. Default: all.")] = None,
     asset: Annotated[
         str | None,
-        typer.Option(help="Images to pack, such as NDVI,MASK or B04. Default: INGEST_PACK_ASSETS, or NDVI,MASK."),
+        typer.Option(
+            help="Images to pack: NDVI,MASK, or B04, L1C/B04 and so on. Default: INGEST_PACK_ASSETS, or NDVI,MASK."
+        ),
     ] = None,
     *,
     partial: Annotated[bool, typer.Option("--partial", help="Pack the last dates too, however few.")] = False,

@@ -88,7 +88,7 @@ def discover(
             from ingest import downloads
 
             downloads.note(settings, [choice.offer for choice in choices if choice.wanted])
-    _list(choices, as_json)
+    list_choices(choices, as_json)
 
 
 def download(
@@ -143,7 +143,7 @@ def download(
         elif not dry_run:
             downloads.note(settings, wanted)
         if dry_run:
-            _list(choices, as_json) if query else _say(wanted, as_json)
+            list_choices(choices, as_json) if query else _say(wanted, as_json)
             return
         outcomes = list(_fetch_all(settings, source, wanted, inbox or settings.ingest_inbox))
     _report(outcomes, as_json)
@@ -243,7 +243,7 @@ class _Bar:
         self._bars.advance(self._task, count)
 
 
-def _list(choices: "Sequence[Choice]", as_json: bool) -> None:
+def list_choices(choices: "Sequence[Choice]", as_json: bool) -> None:
     """A table where somebody looks, columns with tabs where a program reads."""
     wanted = [choice for choice in choices if choice.wanted]
     size = sum(choice.offer.size or 0 for choice in wanted) / 1e9

@@ -52,13 +52,19 @@ type _Task = Task[_Made, Raster]
 
 
 def convert(
-    product: Product, folder: Path, prefixes: Mapping[str, str], step: Step, model: CloudModel | None = None
+    product: Product,
+    folder: Path,
+    prefixes: Mapping[str, str],
+    step: Step,
+    model: CloudModel | None = None,
+    *,
+    indices: Sequence[Index] | None = None,
 ) -> Conversion:
     """Write the COGs of `product` and of its index product below `folder`.
 
     `prefixes` gives the bucket folder of the items: `scene` and `indices`. `step` hears the name of each image, in the
-    calling thread; `model` adds its clouds to the mask. Raises `InvalidProductError`, and `IngestError` where the disk
-    takes no more.
+    calling thread; `model` adds its clouds to the mask; `indices` are those wanted, by default the stored ones. Raises
+    `InvalidProductError`, and `IngestError` where the disk takes no more.
     """
     target = Target(folder=folder, prefix=prefixes["scene"])
     made: dict[str, _Made] = {}
@@ -68,7 +74,7 @@ def convert(
         if name in product.images:
             _check_place(name, {other: made[other].grid for other in made if other in product.images}, product)
 
-    tasks = [*_image_tasks(product, target), *_index_tasks(product, target.beside(prefixes["indices"]), model)]
+    tasks = [*_image_tasks(product, target), *_index_tasks(product, target.beside(prefixes["indices"]), model, indices)]
     with rasterio.Env(GDAL_CACHEMAX=_CACHE):
         run_tasks(tasks, {}, started=step, finished=finished)
     scene = {name: made.pop(name) for name in _order(product.images)}
@@ -85,11 +91,17 @@ def convert(
 
 
 def write_indices(
-    product: Product, rasters: Mapping[str, Raster], target: Target, step: Step, model: CloudModel | None = None
+    product: Product,
+    rasters: Mapping[str, Raster],
+    target: Target,
+    step: Step,
+    model: CloudModel | None = None,
+    *,
+    indices: Sequence[Index] | None = None,
 ) -> tuple[Prepared, ...]:
     """The COGs of the index product, as far as the images at hand allow; nothing for L1C."""
     made: dict[str, _Made] = {}
-    run_tasks(_index_tasks(product, target, model), rasters, started=step, finished=made.__setitem__)
+    run_tasks(_index_tasks(product, target, model, indices), rasters, started=step, finished=made.__setitem__)
     return _in_order(made)
 
 
@@ -113,9 +125,11 @@ def _image_tasks(product: Product, target: Target) -> Iterator[_Task]:
         yield Task(name=name, run=partial(run, name))
 
 
-def _index_tasks(product: Product, target: Target, model: CloudModel | None) -> Iterator[_Task]:
-    """Each stored index, and the cloud mask, to its COG; none for L1C."""
-    indices = derive.derivable_indices(product.images) if product.scene.name.level == "L2A" else ()
+def _index_tasks(
+    product: Product, target: Target, model: CloudModel | None, wanted: Sequence[Index] | None
+) -> Iterator[_Task]:
+    """Each index that is wanted, and the cloud mask, to its COG; none for L1C."""
+    indices = derive.derivable_indices(product.images, wanted) if product.scene.name.level == "L2A" else ()
 
     def run_index(index: Index, rasters: Mapping[str, Raster]) -> tuple[_Made, Raster]:
         raster = derive.index_image(index, rasters, product.images)

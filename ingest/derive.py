@@ -1,7 +1,6 @@
 """The index product of a scene: the stored indices and the cloud mask, from images already decoded."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 import numexpr
 import numpy as np
@@ -25,15 +24,16 @@ _STRIP, _CHUNK = 64, 16
 """Rows brought to 10 m at a time (an even number) and rows computed at a time: what is in hand stays in the cache."""
 
 
-def needed_images(*, modelled: bool) -> frozenset[str]:
-    """Images that the index product is made from; `modelled`: what a cloud model wants included."""
-    bands = {band for index in stored_indices() for band in index.bands}
+def needed_images(indices: Iterable[Index], *, modelled: bool) -> frozenset[str]:
+    """Images that an index product is made from; `modelled`: what a cloud model wants included."""
+    bands = {band for index in indices for band in index.bands}
     return frozenset({"SCL", "CLDPRB", "B11", *bands, *(MODEL_BANDS if modelled else ())})
 
 
-def derivable_indices(images: Mapping[str, Any]) -> tuple[Index, ...]:
-    """The stored indices whose bands are all among `images`."""
-    return tuple(index for index in stored_indices() if all(band in images for band in index.bands))
+def derivable_indices(images: Collection[str], wanted: Iterable[Index] | None = None) -> tuple[Index, ...]:
+    """Those of the indices `wanted` (by default the stored ones) whose bands are all among `images`."""
+    choice = stored_indices() if wanted is None else wanted
+    return tuple(index for index in choice if all(band in images for band in index.bands))
 
 
 def index_image(index: Index, rasters: Mapping[str, Raster], radiometry: Mapping[str, Radiometry]) -> Raster:

@@ -3,11 +3,13 @@
 import json
 import re
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 
 from ingest.errors import IngestError
-from ingest.products.archive import is_product_metadata
+from ingest.products.archive import is_long_named_metadata, is_product_metadata
 from ingest.products.earth_search_item import is_item
+from ingest.products.long_names import granule_addresses, is_long_named_folder, split_address
 
 _DEPTH_LIMIT = 12
 _ITEM_LIMIT = 4 * 1024**2
@@ -18,17 +20,30 @@ _NAMED_LIKE_A_PRODUCT = re.compile(r"S2[A-D]_MSI(L1C|L2A)_\d{8}T\d{6}_\w+(\.SAFE
 def find_products(paths: Iterable[str]) -> list[str]:
     """SAFE folders, zips and Earth Search items at or below `paths`, sorted, each once.
 
-    A file that is named itself is always in the list. Products are not searched for products; hidden files and
-    unfinished downloads are passed over; a folder that may not be read is in the list, so that it is refused by name.
+    Of a product under long names its granules' addresses: each is a product. A file that is named itself is always in
+    the list. Products are not searched for products; hidden files and unfinished downloads are passed over; a folder
+    that may not be read is in the list, so that it is refused by name.
     Raises `IngestError` for a path that does not exist.
     """
     found = set[str]()
     for text in paths:
         path = Path(text)
-        if not path.exists():
+        if split_address(text):
+            found.add(str(path))
+        elif not path.exists():
             raise IngestError(f"{text}: there is no such file or folder")
-        found.update(map(str, [path] if path.is_file() else _search(path, 0, set())))
+        else:
+            places = [path] if path.is_file() else _search(path, 0, set())
+            found.update(chain.from_iterable(map(_products_in, places)))
     return sorted(found)
+
+
+def _products_in(place: Path) -> list[str]:
+    """The place itself, or the granules of a product under long names; only zips named otherwise are looked into."""
+    unknown = place.suffix.lower() == ".zip" and not _NAMED_LIKE_A_PRODUCT.fullmatch(place.name)
+    if (place.is_file() and unknown) or is_long_named_folder(place):
+        return granule_addresses(place) or [str(place)]
+    return [str(place)]
 
 
 def _search(folder: Path, depth: int, visited: set[Path]) -> Iterator[Path]:
@@ -59,7 +74,7 @@ def _is_product_folder(folder: Path, names: set[str]) -> bool:
     """Whether a folder is, or means to be, a product: by its suffix or by what it holds (SAFE or AWS layout)."""
     return (
         folder.suffix.upper() == ".SAFE"
-        or any(is_product_metadata(name) for name in names)
+        or any(is_product_metadata(name) or is_long_named_metadata(name) for name in names)
         or {"GRANULE", "DATASTRIP"} <= names
         or {"metadata.xml", "tileInfo.json"} <= names
     )

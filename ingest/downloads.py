@@ -30,7 +30,8 @@ INSERT INTO sen2extract.ledger AS l (id, state, source, offer, reason)
 SELECT o->>'name', 'seen', (o->>'source') || ':' || (o->>'name'), o, 'to be fetched from ' || (o->>'source')
 FROM jsonb_array_elements(%s) AS o ORDER BY 1
 ON CONFLICT (id) DO UPDATE SET
-  state = 'seen', source = excluded.source, offer = excluded.offer, reason = excluded.reason, updated = now()
+  state = 'seen', source = excluded.source, offer = excluded.offer, reason = excluded.reason, updated = now(),
+  removed = '{}', fetched = NULL
 WHERE l.owner IS NULL
 AND (l.state, l.source, l.offer) IS DISTINCT FROM (excluded.state, excluded.source, excluded.offer)
 AND NOT (l.state = 'failed' AND l.source = excluded.source)
@@ -56,8 +57,8 @@ WHERE id = %(id)s AND owner IS NULL AND reason IS DISTINCT FROM %(reason)s
 RETURNING id
 """
 _DOWNLOADED = """
-UPDATE sen2extract.ledger SET state = 'downloaded', source = %s, owner = NULL, lease_until = NULL, reason = NULL,
-  timings = %s, updated = now() WHERE id = %s AND owner = %s
+UPDATE sen2extract.ledger SET state = 'downloaded', source = %(path)s, fetched = %(path)s, owner = NULL,
+  lease_until = NULL, reason = NULL, timings = %(timings)s, updated = now() WHERE id = %(id)s AND owner = %(owner)s
 """
 
 
@@ -134,4 +135,5 @@ def _state_of(error: Exception) -> Literal["invalid", "failed"]:
 
 def _downloaded(settings: Settings, claim: Claim, place: str, timings: Mapping[str, float]) -> None:
     with transaction(settings, None, f"{claim.id}: the ledger cannot be told that it is downloaded") as tx:
-        tx.execute(_DOWNLOADED, (place, Jsonb(timings), claim.id, claim.owner))
+        values = {"path": place, "timings": Jsonb(timings), "id": claim.id, "owner": claim.owner}
+        tx.execute(_DOWNLOADED, values)

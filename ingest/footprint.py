@@ -1,6 +1,7 @@
 """The outline of the pixels that hold data: a superset of them, so that no search by place misses a valid pixel."""
 
 from collections.abc import Mapping
+from math import cos, radians
 from typing import Any
 
 import antimeridian
@@ -10,6 +11,7 @@ from pyproj import Transformer
 from rasterio.features import shapes
 from rasterio.transform import Affine
 from shapely import box, orient_polygons, segmentize, set_precision, transform, union_all
+from shapely.affinity import scale
 from shapely.geometry import mapping, shape
 from shapely.geometry.base import BaseGeometry
 
@@ -18,8 +20,11 @@ from stac.scene import Footprint, Grid
 _COARSE = 366
 """Cells per side at most on which the outline is drawn: 300 m for a tile of 109.8 km."""
 
-_STEP = 10_000.0
-"""Metres between vertices: keeps a straight UTM edge within about 3 m of its image in longitude and latitude."""
+_STEP = 5_000.0
+"""Metres between points at which an edge is followed: straight in UTM, it is curved in longitude and latitude."""
+
+_STRAIGHT = 3e-5
+"""Degrees, 3 m, by which an edge may leave its curve: the outlines of the tropics need few vertices for that."""
 
 _DEGREES = 1e-6
 """Precision of coordinates, about 0.1 m."""
@@ -62,8 +67,15 @@ def _geographic(outline: BaseGeometry, epsg: int) -> Footprint:
     dense = segmentize(outline, _STEP)
     degrees = transform(dense, lambda xy: np.column_stack(to_degrees.transform(xy[:, 0], xy[:, 1])))
     fixed = shape(antimeridian.fix_shape(mapping(orient_polygons(degrees))))
-    rounded = orient_polygons(set_precision(fixed, _DEGREES))
+    rounded = orient_polygons(set_precision(_simplified(fixed), _DEGREES))
     return Footprint(geometry=mapping(rounded), bbox=_bbox(rounded))
+
+
+def _simplified(degrees: BaseGeometry) -> BaseGeometry:
+    """The outline without vertices that lie within `_STRAIGHT` of an edge without them."""
+    _, south, _, north = degrees.bounds
+    shrink = cos(radians((south + north) / 2))
+    return scale(scale(degrees, shrink, 1.0, origin=(0, 0)).simplify(_STRAIGHT), 1 / shrink, 1.0, origin=(0, 0))
 
 
 def _bbox(geometry: BaseGeometry) -> tuple[float, float, float, float]:

@@ -8,11 +8,11 @@ from stac.settings import Settings
 
 
 def held_already(product: Product, subject: Subject, entry: Entry | None, settings: Settings) -> str | None:
-    """Why there is nothing to do: the catalogue holds this very product, or a more complete copy of it."""
+    """Why there is nothing to do: the catalogue holds this very product, or a more complete copy of it, or did."""
     scene = product.scene
     item = catalog.get_item(settings, scene_collection_of(scene), scene.item_id)
     if item is None:
-        return None
+        return _removed(entry, f"{scene_collection_of(scene)}/{scene.item_id}")
     if scene.source == "sen2chain" != item["properties"].get("sen2extract:source"):
         return "held already, made from the scene itself: better than the archive's lossy copy"
     missing = set(product.images) - set(item["assets"])
@@ -30,6 +30,13 @@ def refused_before(entry: Entry, subject: Subject) -> bool:
     """Whether these very files were found invalid at an earlier attempt."""
     same = subject.inventory is not None and entry.inventory == subject.inventory
     return same and (entry.state, entry.source) == ("invalid", subject.source)
+
+
+def _removed(entry: Entry | None, key: str) -> str | None:
+    """What retention took out stays out, until it is asked for by name."""
+    if entry is None or key not in entry.removed:
+        return None
+    return f"{entry.reason or 'removed by retention'}; bring it back with: sen2extract retry {entry.id}"
 
 
 def _touched(entry: Entry, subject: Subject) -> bool:

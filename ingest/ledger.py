@@ -3,7 +3,7 @@
 A product is `seen` (and, where a provider offers it, `downloading`, `downloaded`: see `ingest.downloads`), then
 `converting` under a lease, then `published`, `failed` (worth another try) or `invalid` (not,
 until its files change). `published` and `superseded` say what the catalogue holds, so that a later attempt that fails
-only leaves its reason there. `removed` is what the catalogue held once.
+only leaves its reason there. `removed` is what the catalogue held once (see `ingest.removed`).
 
 A lease is a row that says who and until when, and a lock of PostgreSQL that ends with the worker's connection: a killed
 worker hinders nobody, and one that hangs only until its lease ends. The final state is written in the transaction that
@@ -33,10 +33,10 @@ LEASE = timedelta(hours=1)
 """Longer than the largest product takes on a slow machine."""
 
 _LOCKS = 0x53324C47  # seed of our lock numbers: "S2LG"
-_ENTRY = "id, state, reason, source, fingerprint, inventory, items"
+_ENTRY = "id, state, reason, source, fingerprint, inventory, items, removed"
 
-# What only a provider has goes by its address there.
-_ON_DISK = "(offer IS NULL OR source <> (offer->>'source') || ':' || id)"
+# What only a provider has goes by its address there, and what Sen2Cor failed at is not the product's own entry.
+_ON_DISK = "(offer IS NULL OR source <> (offer->>'source') || ':' || id) AND NOT starts_with(id, 'sen2cor:')"
 # In use, or superseded with all its items: what the catalogue says of the products it holds that nobody is at.
 _SETTLE = """
 UPDATE sen2extract.ledger AS l
@@ -76,15 +76,21 @@ UPDATE sen2extract.ledger AS l SET state = 'failed', owner = NULL, lease_until =
   reason = 'its worker ended before it was done'
 WHERE state IN ('converting', 'downloading') AND NOT {_AT_WORK}
 """  # noqa: S608 - constants only
+# By the table of observations: the items themselves are read only for what is new.
 _ENTER = """
 WITH held AS (
-  SELECT id, min(CASE content->'properties'->'deprecated' WHEN 'true' THEN 'superseded' ELSE 'published' END) AS state,
-    array_agg(collection || '/' || id ORDER BY collection) AS items,
-    min(content->'properties'->>'sen2extract:fingerprint') AS fingerprint
-  FROM pgstac.items WHERE collection = ANY(%(collections)s) GROUP BY id
+  SELECT item_id AS id, CASE WHEN bool_and(deprecated) THEN 'superseded' ELSE 'published' END AS state,
+    array_agg(collection || '/' || item_id ORDER BY collection) AS items
+  FROM sen2extract.observations WHERE collection = ANY(%(collections)s) GROUP BY item_id
+), other AS (
+  SELECT h.*, l.id IS NULL AS new FROM held AS h LEFT JOIN sen2extract.ledger AS l ON l.id = h.id
+  WHERE l.id IS NULL OR l.state NOT IN ('converting', 'downloading') AND (l.state, l.items) <> (h.state, h.items)
+), told AS (
+  SELECT i.id, min(i.content->'properties'->>'sen2extract:fingerprint') AS fingerprint FROM pgstac.items AS i
+  WHERE i.collection = ANY(%(collections)s) AND i.id IN (SELECT id FROM other WHERE new) GROUP BY i.id
 )
 INSERT INTO sen2extract.ledger AS l (id, state, source, fingerprint, items)
-SELECT id, state, id, fingerprint, items FROM held ORDER BY id
+SELECT o.id, o.state, o.id, t.fingerprint, o.items FROM other AS o LEFT JOIN told AS t ON t.id = o.id ORDER BY o.id
 ON CONFLICT (id) DO UPDATE SET state = excluded.state, items = excluded.items, updated = now()
 WHERE l.state NOT IN ('converting', 'downloading') AND (l.state, l.items) <> (excluded.state, excluded.items)
 """
@@ -92,7 +98,7 @@ _STRIKE = """
 UPDATE sen2extract.ledger AS l SET state = 'removed', items = '{}', updated = now(),
   reason = 'no longer in the catalogue'
 WHERE state IN ('published', 'superseded')
-AND NOT EXISTS (SELECT FROM pgstac.items WHERE collection = ANY(%(collections)s) AND id = l.id)
+AND NOT EXISTS (SELECT FROM sen2extract.observations WHERE collection = ANY(%(collections)s) AND item_id = l.id)
 """
 
 
@@ -117,6 +123,7 @@ class Entry:
     fingerprint: str | None
     inventory: str | None
     items: Sequence[str] = ()
+    removed: Sequence[str] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,7 +182,7 @@ def claimed(
     """The right to work on a product while the block lasts; raises `BusyError` if somebody else has it."""
     what = f"{subject.id}: cannot be claimed"
     owner = f"{socket.gethostname()}/{os.getpid()}/{uuid4().hex[:8]}"
-    with _locked(settings, subject.id) as free:
+    with product_lock(settings, subject.id) as free:
         with transaction(settings, None, what) as tx:
             values = {**vars(subject), "state": state, "owner": owner, "lease": LEASE, "free": free}
             row = tx.execute(_CLAIM, values).fetchone()
@@ -184,16 +191,6 @@ def claimed(
             # Seen, or refused, before its name was known.
             tx.execute("DELETE FROM sen2extract.ledger WHERE id = %s AND id <> %s", (subject.source, subject.id))
         yield Claim(id=subject.id, owner=owner, attempt=row[0])
-
-
-def add_items(tx: Connection, product_id: str, items: Iterable[str]) -> None:
-    """Note items that a product has gained since it was published."""
-    tx.execute(
-        "UPDATE sen2extract.ledger SET items = ARRAY(SELECT DISTINCT unnest(items || %s::text[]) ORDER BY 1), "
-        "updated = now() WHERE id = %s",
-        (list(items), product_id),
-    )
-    settle(tx, [product_id])
 
 
 def published(
@@ -205,15 +202,16 @@ def published(
     timings: Mapping[str, float],
     warning: str | None = None,
 ) -> None:
-    """Say, in the transaction that publishes `items` (`collection/id`), that it is done.
+    """Say, in the transaction that publishes `items` (`collection/id`), that it is done; they are removed no longer.
 
     `changed` are the ids of all items that changed, so that what is superseded now is said to be.
     """
     tx.execute(
-        "UPDATE sen2extract.ledger SET state = 'published', owner = NULL, lease_until = NULL, reason = %s, "
-        "items = ARRAY(SELECT DISTINCT unnest(items || %s::text[]) ORDER BY 1), timings = %s, updated = now() "
-        "WHERE id = %s",
-        (warning, list(items), Jsonb(timings), claim.id),
+        "UPDATE sen2extract.ledger SET state = 'published', owner = NULL, lease_until = NULL, reason = %(reason)s, "
+        "items = ARRAY(SELECT DISTINCT unnest(items || %(items)s::text[]) ORDER BY 1), timings = %(timings)s, "
+        "removed = ARRAY(SELECT unnest(removed) EXCEPT SELECT unnest(%(items)s::text[]) ORDER BY 1), updated = now() "
+        "WHERE id = %(id)s",
+        {"reason": warning, "items": list(items), "timings": Jsonb(timings), "id": claim.id},
     )
     settle(tx, {claim.id, *changed})
 
@@ -295,7 +293,7 @@ def settle(tx: Connection, ids: Iterable[str]) -> None:
 
 
 @contextmanager
-def _locked(settings: Settings, product_id: str) -> Iterator[bool]:
+def product_lock(settings: Settings, product_id: str) -> Iterator[bool]:
     """Hold a product's lock while the block lasts, on a connection of its own, if it is free: whether it was.
 
     Losing that connection frees the lock, no more.

@@ -45,13 +45,17 @@ class CloudModel:
         return np.asarray(classes[0] > 0)
 
 
-def cloud_model(settings: Settings) -> CloudModel | None:
-    """The model where it is asked for; raises `IngestError` where it is and the library is not installed."""
-    if not settings.ingest_omnicloudmask:
+def cloud_model(settings: Settings, *, asked: bool = False) -> CloudModel | None:
+    """The model where the settings, or a watched area (`asked`), want it.
+
+    Raises `IngestError` where they do and the library is not installed.
+    """
+    if not (settings.ingest_omnicloudmask or asked):
         return None
     if find_spec(LIBRARY) is None:
+        who = "INGEST_OMNICLOUDMASK" if settings.ingest_omnicloudmask else "a watched area (mask ocm)"
         raise IngestError(
-            "INGEST_OMNICLOUDMASK asks for OmniCloudMask, which is not installed: "
+            f"{who} asks for OmniCloudMask, which is not installed: "
             "pip install 'sen2extract[omnicloudmask]', or unset it"
         )
     return CloudModel(library=import_module(LIBRARY))

@@ -21,7 +21,7 @@ from stac import packs
 from stac.assets import MASK
 from stac.bands import BANDS
 from stac.blocks import IndexedImage
-from stac.collections import INDICES, L2A
+from stac.collections import INDICES, L1C, L2A
 from stac.database import Connection, connect, transaction
 from stac.errors import StacError
 from stac.indices import INDICES as INDEX_TABLE
@@ -32,6 +32,8 @@ from stac.settings import Settings
 log = logging.getLogger(__name__)
 
 DEFAULT_ASSETS = ("NDVI", "MASK")
+_L1C = "L1C/"
+"""Before the name of a band: that of L1C products, and not of L2A."""
 _LOCKS = 0x5332504B  # the number space of our advisory locks: "S2PK"
 
 type State = Literal["packed", "unchanged", "planned", "failed"]
@@ -68,9 +70,13 @@ class Packed:
 
 
 def assets_of(text: str) -> tuple[str, ...]:
-    """Asset names from a list with commas; raises `IngestError` for one that no table holds."""
+    """Asset names from a list with commas; raises `IngestError` for one that cannot be packed.
+
+    `B04` is the band of L2A products, `L1C/B04` that of L1C products.
+    """
     names = tuple(dict.fromkeys(name.strip().upper() for name in text.split(",") if name.strip()))
-    known = [*INDEX_TABLE, MASK, *BANDS]
+    bands = {level: [band.name for band in BANDS.values() if level in band.levels] for level in ("L2A", "L1C")}
+    known = [*INDEX_TABLE, MASK, *bands["L2A"], *(_L1C + name for name in bands["L1C"])]
     if unknown := [name for name in names if name not in known]:
         raise IngestError(f"{', '.join(unknown)} cannot be packed: choose from {', '.join(known)}")
     return names
@@ -81,7 +87,7 @@ def series_held(settings: Settings, assets: Sequence[str], tile: str | None = No
     found: set[str] = set()
     with transaction(settings, None, "cannot list what could be packed") as tx:
         for asset in assets:
-            rows = tx.execute(_KEYS, (_collection_of(asset), asset)).fetchall()
+            rows = tx.execute(_KEYS, (_collection_of(asset), asset.removeprefix(_L1C))).fetchall()
             found |= {series for row in rows if (series := series_of(row[0])) is not None}
     return sorted(series for series in found if tile is None or _tile_of(series) == tile)
 
@@ -220,6 +226,8 @@ def _source(key: str, item_id: str, acquired: datetime, *stored: Any) -> Source:
 
 
 def _collection_of(asset: str) -> str:
+    if asset.startswith(_L1C):
+        return L1C
     return INDICES if asset == MASK or asset in INDEX_TABLE else L2A
 
 

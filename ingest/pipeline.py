@@ -12,20 +12,18 @@ from typing import Literal
 import psycopg
 import pystac
 
-from ingest import ledger
-from ingest.convert import Step, convert, write_indices
-from ingest.derive import needed_images
+from ingest import ledger, watched
+from ingest.convert import Step, convert
 from ingest.errors import BusyError, IngestError, InvalidProductError
 from ingest.held import held_already, refused_before
 from ingest.inventory import inventory
 from ingest.ledger import Claim, Entry, Subject
 from ingest.omnicloudmask import cloud_model
 from ingest.outcome import Outcome, Result
-from ingest.prepared import Prepared, Target
+from ingest.prepared import Prepared
 from ingest.products import open_product
 from ingest.products.base import Product
 from ingest.products.sen2chain import IndexArchiveProduct
-from ingest.products.stored import StoredProduct
 from ingest.publishing import (
     assets_of,
     items_of,
@@ -34,7 +32,6 @@ from ingest.publishing import (
     put_documents,
     scene_collection_of,
     upload,
-    with_model,
 )
 from ingest.retry import patiently
 from ingest.sen2chain_convert import convert_indices
@@ -42,10 +39,9 @@ from ingest.stopwatch import Stopwatch
 from ingest.store import Store
 from ingest.workspace import work_folder
 from stac import catalog
-from stac.collections import INDICES, L2A
+from stac.collections import INDICES
 from stac.database import transaction
 from stac.errors import StacError
-from stac.items import index_item
 from stac.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -53,7 +49,8 @@ log = logging.getLogger(__name__)
 Again = Literal["changed", "invalid", "always"]
 """Which products that have had their turn get another: those that changed, also the invalid, all."""
 
-_ERRORS = (IngestError, StacError, OSError, psycopg.Error)
+ERRORS = (IngestError, StacError, OSError, psycopg.Error)
+"""What may go wrong with one product, and is told of it."""
 
 
 def ingest_product(
@@ -84,30 +81,11 @@ def ingest_product(
             return _outcome(source, entry.id, result, watch)
         watch("open")
         product = open_product(place or source, kind=kind, assets=assets)
-    except _ERRORS as error:
-        result = _told(settings, subject, Result(_state_of(error), str(error)))
+    except ERRORS as error:
+        result = _told(settings, subject, Result(state_of(error), str(error)))
         return _outcome(source, None if subject.id == source else subject.id, result, watch)
     subject = replace(subject, id=product.scene.item_id, fingerprint=product.scene.fingerprint)
     return _outcome(source, subject.id, _ingest(product, subject, settings, watch, again), watch)
-
-
-def underived(settings: Settings) -> list[str]:
-    """Ids of the L2A scenes that have no index product yet."""
-    return catalog.underived(settings)
-
-
-def derive_product(item_id: str, *, settings: Settings, step: Step = lambda _: None) -> Outcome:
-    """Make the index product of an L2A scene that the catalogue holds, from its stored images."""
-    watch = Stopwatch(step)
-    try:
-        item = patiently(settings)(catalog.get_item, settings, L2A, item_id)
-        if item is None:
-            raise InvalidProductError(f"{item_id}: the catalogue holds no such L2A scene")
-        store = Store.connect(settings)
-        result = Result("published", items=_derive(StoredProduct(item, store), store, settings, watch))
-    except _ERRORS as error:
-        result = Result(_state_of(error), str(error))
-    return _outcome(item_id, item_id, result, watch)
 
 
 def _ingest(product: Product, subject: Subject, settings: Settings, watch: Stopwatch, again: Again) -> Result:
@@ -116,7 +94,7 @@ def _ingest(product: Product, subject: Subject, settings: Settings, watch: Stopw
     try:
         entry = patient(ledger.find, settings, subject.id, subject.source)
         held = patient(_held, product, subject, entry, settings, again)
-        if held and entry is not None and entry.state in ("published", "superseded"):
+        if held and entry is not None and entry.state in ("published", "superseded", "removed"):
             return Result("unchanged", held)
         watch("claim")
         with ExitStack() as stack:
@@ -126,7 +104,7 @@ def _ingest(product: Product, subject: Subject, settings: Settings, watch: Stopw
             return _work(product, claim, settings, watch, held)
     except BusyError as error:
         return Result("unchanged", str(error))
-    except _ERRORS as error:
+    except ERRORS as error:
         log.warning("%s: %s", subject.id, error)
         return Result("failed", str(error))
 
@@ -138,8 +116,8 @@ def _work(product: Product, claim: Claim, settings: Settings, watch: Stopwatch, 
             patiently(settings)(_note_held, product, claim, settings, watch)
             return Result("unchanged", held)
         return _convert_and_publish(product, claim, settings, watch)
-    except _ERRORS as error:
-        state, reason = _state_of(error), str(error)
+    except ERRORS as error:
+        state, reason = state_of(error), str(error)
         log.warning("%s: %s: %s", claim.id, state, reason)
     try:
         patiently(settings)(ledger.unfinished, settings, claim, state, reason, watch.seconds())
@@ -151,13 +129,14 @@ def _work(product: Product, claim: Claim, settings: Settings, watch: Stopwatch, 
 
 def _convert_and_publish(product: Product, claim: Claim, settings: Settings, watch: Stopwatch) -> Result:
     store = Store.connect(settings)
-    model = cloud_model(settings)
+    wanted = patiently(settings)(watched.wanted_of, settings, str(product.scene.name.tile))
+    model = cloud_model(settings, asked=wanted.modelled)
     prefixes = prefixes_of(product.scene)
     with work_folder() as folder:
         if isinstance(product, IndexArchiveProduct):
             conversion = convert_indices(product, folder, prefixes["indices"], watch)
         else:
-            conversion = convert(product, folder, prefixes, watch, model)
+            conversion = convert(product, folder, prefixes, watch, model, indices=wanted.indices)
         files = (*conversion.scene, *conversion.indices)
         upload(files, store, settings, watch)
     items = items_of(product.scene, conversion, settings, model)
@@ -191,30 +170,6 @@ def _note_held(product: Product, claim: Claim, settings: Settings, watch: Stopwa
         ledger.forget_attempt(tx, claim.id)
 
 
-def _derive(product: StoredProduct, store: Store, settings: Settings, watch: Stopwatch) -> tuple[str, ...]:
-    prefixes = prefixes_of(product.scene)
-    model = cloud_model(settings)
-    wanted = needed_images(modelled=model is not None)
-    rasters = {name: product.read(name) for name in product.images if name in wanted}
-    with work_folder() as folder:
-        target = Target(folder=folder, prefix=prefixes["indices"])
-        prepared = write_indices(product, rasters, target, watch, model)
-        if not prepared:
-            raise InvalidProductError(f"{product.scene.item_id}: no index can be made from the images held")
-        upload(prepared, store, settings, watch)
-    item = index_item(with_model(product.scene, prepared, model), assets_of(prepared), product.footprint, settings)
-    put_documents([item], prefixes, store, settings, watch)
-    watch("publish")
-    patiently(settings)(_publish_derived, item, prepared, settings)
-    return names_of([item])
-
-
-def _publish_derived(item: pystac.Item, files: Iterable[Prepared], settings: Settings) -> None:
-    with transaction(settings, None, f"{item.id}: its index product cannot be published") as tx:
-        catalog.publish([item], settings, tx, assets=assets_of(files))
-        ledger.add_items(tx, item.id, names_of([item]))
-
-
 def _held(product: Product, subject: Subject, entry: Entry | None, settings: Settings, again: Again) -> str | None:
     return None if again == "always" else held_already(product, subject, entry, settings)
 
@@ -230,7 +185,8 @@ def _told(settings: Settings, subject: Subject, result: Result) -> Result:
     return result
 
 
-def _state_of(error: Exception) -> Literal["invalid", "failed"]:
+def state_of(error: Exception) -> Literal["invalid", "failed"]:
+    """Whether another try is in vain."""
     return "invalid" if isinstance(error, InvalidProductError) else "failed"
 
 

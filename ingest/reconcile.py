@@ -7,12 +7,11 @@ from posixpath import basename, dirname
 from typing import Any
 
 from ingest import block_index, ledger, pack_care
+from ingest.derivation import derive_product, underived
 from ingest.handover import PREFIX
 from ingest.outcome import Outcome
-from ingest.pipeline import derive_product
 from ingest.store import Store
 from stac import jobs, observations, packs
-from stac.catalog import underived
 from stac.inventory import export_keys, object_keys
 from stac.settings import Settings
 
@@ -27,7 +26,7 @@ class Report:
     """Differences between catalogue and bucket.
 
     `missing`: objects that items name and the bucket lacks. `unknown`: objects that no item names, left by an
-    interrupted ingestion or a replaced version. `underived`: L2A scenes without an index product.
+    interrupted ingestion or a replaced version. `underived`: L2A scenes that lack indices or a mask.
     `unpacked`: objects of packs that are lost or of another size; the images are read from their COGs.
     """
 
@@ -121,8 +120,8 @@ def _remove_orphans(settings: Settings, older_than: timedelta) -> list[str]:
 
 
 def _is_orphan(key: str, named: Container[str], busy: Container[str]) -> bool:
-    """Results of jobs are no orphans: they expire by themselves."""
-    return not (key in named or key.startswith(jobs.PREFIX) or basename(dirname(key)) in busy)
+    """Results of jobs are no orphans, they expire by themselves; nor is what waits to be ingested."""
+    return not (key in named or key.startswith((jobs.PREFIX, PREFIX)) or basename(dirname(key)) in busy)
 
 
 def _counted(found: dict[str, Any], kinds: Iterable[str]) -> dict[str, Any]:

@@ -111,7 +111,7 @@ def _scene(path: Path) -> Verdict | None:
     try:
         ProductName.parse(path.name)
     except NameFormatError:
-        return _skip(path, "no product name that is supported (long names of 2015-16 are not)")
+        return _skip(path, "no product name; one under the long names of 2015-16: give it to `sen2extract ingest`")
     return Verdict(path=path, product=scene_address(path), reason="imported as a scene")
 
 

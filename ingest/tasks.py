@@ -86,16 +86,16 @@ def ingest_batch(
     return _finished(outcomes, last_try=last_try)
 
 
-def underived(batch_size: int) -> list[list[str]]:
-    """Return batches of the ids of L2A items that have no index item yet."""
-    from ingest import pipeline
+def underived(batch_size: int, limit: int | None = None) -> list[list[str]]:
+    """Return batches of the ids of L2A items that lack indices or a mask, of at most `limit` of them."""
+    from ingest import derivation
 
-    return batches(pipeline.underived(Settings()), batch_size)
+    return batches(derivation.underived(Settings(), limit=limit), batch_size)
 
 
 def derive_batch(items: Sequence[str], *, last_try: bool = True) -> list[Outcome]:
     """Make the index items of L2A items, as `ingest_batch` does for products."""
-    from ingest.pipeline import derive_product
+    from ingest.derivation import derive_product
 
     settings = Settings()
     outcomes = [derive_product(item, settings=settings).as_dict() for item in items]

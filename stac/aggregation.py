@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from stac.search import SearchError, nearest
+from stac.errors import SearchError
+from stac.vocabulary import nearest
 
 CONFORMANCE = "https://api.stacspec.org/v0.3.0/aggregation"
 Interval = Literal["day", "week", "month", "year"]

@@ -30,7 +30,7 @@ from starlette_cramjam.middleware import CompressionMiddleware
 from stac.api_aggregation import AggregatePost, AggregationExtension
 from stac.api_client import DESCRIPTION, TITLE, CatalogueClient, Queryables, json_object, known_parameters
 from stac.api_errors import handle_errors
-from stac.api_middleware import Heads, PlainHosts, PlainOptions, SearchLimit
+from stac.api_middleware import BodyLimit, Heads, PlainHosts, PlainOptions, catalogue_limit
 from stac.api_pages import add_probes
 from stac.api_transactions import writing_extension
 from stac.api_writer import use_writers
@@ -92,7 +92,7 @@ def create_app(settings: Settings | None = None, writers: WriterSettings | None 
     app.add_middleware(Heads)
     app.add_middleware(PlainHosts)
     # Innermost, so that its refusals too may be read by any page.
-    app.user_middleware.append(Middleware(SearchLimit))
+    app.user_middleware.append(Middleware(BodyLimit, limit=catalogue_limit))
     return app
 
 

@@ -18,7 +18,7 @@ from stac_fastapi.types.search import APIRequest, BaseSearchGetRequest, str2list
 
 from stac.aggregation import AGGREGATIONS, CONFORMANCE, DEFAULT_INTERVAL, Interval, chosen, describe, statement
 from stac.api_client import parsed, settle
-from stac.search import CURRENT
+from stac.filters import CURRENT
 
 _WHICH = f"What to count, of: {', '.join(AGGREGATIONS)}."
 _HOW = "Length of the buckets of datetime_frequency."

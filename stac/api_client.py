@@ -13,35 +13,19 @@ from stac_fastapi.pgstac.core import CoreCrudClient, clean_search_args
 from stac_fastapi.pgstac.extensions.filter import FiltersClient
 from stac_fastapi.types.errors import NotFoundError
 from stac_fastapi.types.requests import get_base_url
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 
-from stac.api_links import STAC_BROWSER, add_collection_links, add_item_links, area_links
+from stac.api_links import STAC_BROWSER, add_collection_links, add_item_links, area_links, paging
 from stac.api_search import search
+from stac.boxes import across_antimeridian, check_numbers, in_halves
 from stac.collections import ATTRIBUTION
+from stac.complexity import check_filter_text, check_shape
+from stac.errors import SearchError
+from stac.fields import check_collection_fields, check_fields, check_members, included
+from stac.filters import all_of, check_operators, current_only, properties, query_to_cql2
 from stac.openapi import MEDIA_TYPE_OPENAPI
-from stac.search import (
-    SearchError,
-    across_antimeridian,
-    all_of,
-    check_collection_fields,
-    check_collection_properties,
-    check_crs,
-    check_fields,
-    check_filter_text,
-    check_members,
-    check_numbers,
-    check_operators,
-    check_parameters,
-    check_properties,
-    check_shape,
-    check_text,
-    check_token,
-    current_only,
-    in_halves,
-    included,
-    properties,
-    query_to_cql2,
-)
+from stac.search import check_crs, check_text, check_token
+from stac.vocabulary import check_collection_properties, check_parameters, check_properties
 
 # What pgSTAC can be searched by and does not list.
 _COLUMNS: dict[str, Any] = {
@@ -100,10 +84,12 @@ class CatalogueClient(CoreCrudClient):  # type: ignore[misc]
         check_collection_properties((each.lstrip("+-") for each in kwargs.get("sortby") or ()), "sortby")
         kwargs |= settled_collection_search(kwargs)
         result = await super().all_collections(request, **kwargs)
-        if not isinstance(result, Response):
-            for collection in result["collections"]:
-                add_collection_links(collection, request.app.state.public_url)
-        return result
+        chosen = isinstance(result, Response)
+        page = json.loads(bytes(result.body)) if chosen else result
+        for collection in page["collections"]:
+            add_collection_links(collection, request.app.state.public_url)
+        page["links"] = paging(page["links"], "application/json")
+        return JSONResponse(page) if chosen else page
 
     async def get_collection(self, collection_id: str, request: Request, **kwargs: Any) -> Any:
         """A collection, with links to its maps and series."""
@@ -146,6 +132,7 @@ class CatalogueClient(CoreCrudClient):  # type: ignore[misc]
         result = await super()._search_base(search_request, request)
         for item in result["features"]:
             add_item_links(item, request.app.state.public_url)
+        result["links"] = paging(result["links"])
         return result
 
 

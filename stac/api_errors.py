@@ -13,9 +13,8 @@ from stac_fastapi.types import errors
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
-from stac.errors import CatalogAwayError, CatalogError, ExistsError, InvalidDocumentError, MissingError
+from stac.errors import CatalogAwayError, CatalogError, ExistsError, InvalidDocumentError, MissingError, SearchError
 from stac.problems import INTERNAL, MEDIA_TYPE, UNAVAILABLE, UNFIT, database_problem, problem
-from stac.search import SearchError
 
 log = logging.getLogger(__name__)
 

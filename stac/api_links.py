@@ -3,7 +3,7 @@
 Templates: `{z}/{x}/{y}` is a tile, `{lon},{lat}` a place in degrees.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
@@ -20,6 +20,7 @@ LAYERS = f"Sen2Extract_{GRID}"
 _TRUE_COLOR = ("B04", "B03", "B02")
 _PREVIEW_PIXELS = 512
 
+_AROUND = ("next", "prev")
 _TITLES = {"self": "This collection", "root": "Catalogue", "parent": "Catalogue", "items": "Its items"}
 
 STAC_BROWSER: dict[str, Any] = {
@@ -106,6 +107,17 @@ def _query(assets: Collection[str]) -> str:
 
 def _link(rel: str, href: str, media_type: str, title: str) -> Link:
     return {"rel": rel, "href": href, "type": media_type, "title": title}
+
+
+def paging(links: Iterable[Link], media_type: str | None = None) -> list[Link]:
+    """Links of a page: the one before is `prev`, as STAC and OGC have it; stac-fastapi calls it `previous`.
+
+    `media_type` is that of the pages around, where stac-fastapi has it wrong.
+    """
+    told = [link | {"rel": "prev"} if link["rel"] == "previous" else link for link in links]
+    if media_type is None:
+        return told
+    return [link | {"type": media_type} if link["rel"] in _AROUND else link for link in told]
 
 
 def area_links(base_url: str) -> list[Link]:

@@ -1,6 +1,7 @@
-"""What every request to the STAC API passes: answers to HEAD and plain OPTIONS, a limit on the body of a search."""
+"""What every request to the STAC API passes: answers to HEAD and plain OPTIONS, a limit on bodies, hosts."""
 
 from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
@@ -17,17 +18,39 @@ type Receive = Callable[[], Awaitable[Message]]
 type Send = Callable[[Message], Awaitable[None]]
 type App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-LARGEST_SEARCH = 1_000_000
-"""Bytes in the body of a search."""
+LARGEST_BODY = 1_000_000
+"""Bytes in the body of a search, and of one document."""
+LARGEST_BATCH = 50_000_000
+"""Bytes in the body of many items at once."""
 
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
-_SEARCHES = ("/search", "/aggregate")
+_BODIES = ("POST", "PUT", "PATCH")
+_BATCHES = ("/items", "/bulk_items")
 _HOSTS = {b"host", b"forwarded", b"x-forwarded-host", b"x-forwarded-proto", b"x-forwarded-port"}
 # Of no address; quotes may stand in `Forwarded`.
 _UNSAFE = frozenset(b"<>\\^`{|}") | frozenset(range(32))
-_TOO_LARGE = (
-    f"the body of a search may have {LARGEST_SEARCH} bytes: simplify its geometry, or split it into several searches"
-)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limit:
+    """Bytes that a body may have, and what to do about more."""
+
+    most: int
+    advice: str
+
+
+_BODY = Limit(most=LARGEST_BODY, advice="simplify its geometry, or split it into several requests")
+_BATCH = Limit(most=LARGEST_BATCH, advice="send fewer items at once")
+
+
+def catalogue_limit(path: str) -> Limit:
+    """How large a body the STAC API takes."""
+    return _BATCH if path.endswith(_BATCHES) else _BODY
+
+
+def _too_large(reason: str) -> Response:
+    document = problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, reason)
+    return JSONResponse(document, document["status"], media_type=MEDIA_TYPE)
 
 
 class PlainOptions:
@@ -78,21 +101,28 @@ class Heads:
         await self.app({**scope, "method": "GET"}, receive, send_head)
 
 
-class SearchLimit:
-    """Refuses searches by POST that are larger than any sensible one, without reading them."""
+class BodyLimit:
+    """Refuses bodies that are larger than any sensible one, without reading on.
 
-    def __init__(self, app: App) -> None:
-        self.app = app
+    `limit` tells for a path how many bytes there may be, and what to do about more; None: the endpoint sees to it.
+    `refuse` makes an answer of the reason.
+    """
+
+    def __init__(
+        self, app: App, limit: Callable[[str], Limit | None], refuse: Callable[[str], Response] = _too_large
+    ) -> None:
+        self.app, self.limit, self.refuse = app, limit, refuse
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass on everything else."""
-        if scope["type"] != "http" or scope["method"] != "POST" or not scope["path"].endswith(_SEARCHES):
+        """Pass on what has no body."""
+        limit = self.limit(scope["path"]) if scope["type"] == "http" and scope["method"] in _BODIES else None
+        if limit is None:
             await self.app(scope, receive, send)
             return
+        most, reason = limit.most, f"the body has more than {limit.most} bytes: {limit.advice}"
         length = Headers(scope=scope).get("content-length", "0")
-        if length.isdecimal() and int(length) > LARGEST_SEARCH:
-            document = problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, _TOO_LARGE)
-            await JSONResponse(document, document["status"], media_type=MEDIA_TYPE)(scope, receive, send)
+        if length.isdecimal() and int(length) > most:
+            await self.refuse(reason)(scope, receive, send)
             return
         read = 0
 
@@ -100,8 +130,8 @@ class SearchLimit:
             nonlocal read
             message = await receive()
             read += len(message.get("body", b""))
-            if read > LARGEST_SEARCH:
-                raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, _TOO_LARGE)
+            if read > most:
+                raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, reason)
             return message
 
         await self.app(scope, receive_within, send)

@@ -15,8 +15,8 @@ from stac_fastapi.pgstac.models.links import INFERRED_LINK_RELS, ItemLinks, Pagi
 from stac_fastapi.types.errors import InvalidQueryParameter
 from stac_fastapi.types.requests import get_base_url
 
-from stac.api_links import Link
-from stac.search import CURRENT
+from stac.api_links import Link, paging
+from stac.filters import CURRENT
 from stac.served import BaseKey, Item, Renderer, Row
 
 _PLAN = """
@@ -66,7 +66,7 @@ async def search(asked: Any, request: Request, *, current: bool) -> dict[str, An
     return {
         "type": "FeatureCollection",
         "features": _renderer(request).render(page.rows, bases),
-        "links": await links.get_links(),
+        "links": paging(await links.get_links()),
         "numberReturned": len(page.rows),
         "numberMatched": page.matched,
     }

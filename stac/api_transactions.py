@@ -11,7 +11,7 @@ import jsonpointer
 from fastapi import APIRouter, Body, Depends, Request
 from json_merge_patch import merge
 from pydantic import BaseModel, Field
-from stac_fastapi.api.models import CollectionUri
+from stac_fastapi.api.models import CollectionUri, ItemUri
 from stac_fastapi.api.routes import create_async_endpoint
 from stac_fastapi.extensions.bulk_transactions import BulkTransactionMethod
 from stac_fastapi.extensions.transaction import TransactionExtension
@@ -23,17 +23,14 @@ from starlette.responses import JSONResponse, Response
 from stac import writing
 from stac.api_writer import REFUSALS, writer
 from stac.errors import ExistsError, InvalidDocumentError
-from stac.problems import MEDIA_TYPE
 from stac.settings import Settings
 from stac.writing import Document
 
-_ITEMS = "/collections/{collection_id}/items"
-_REFUSED: dict[int | str, dict[str, Any]] = REFUSALS | {
-    400: {"description": "The document is not what it ought to be", "content": {MEDIA_TYPE: {}}},
-    404: {"description": "There is no such collection or item", "content": {MEDIA_TYPE: {}}},
-    409: {"description": "There is one already, or it is in use", "content": {MEDIA_TYPE: {}}},
-    503: {"description": "The database cannot be reached just now", "content": {MEDIA_TYPE: {}}},
-}
+_COLLECTION = "/collections/{collection_id}"
+_ITEMS = f"{_COLLECTION}/items"
+_GEOJSON = "application/geo+json"
+_NO_BODY = "the body has to be JSON: a STAC document, or a patch of one"
+_ITEM = {"$ref": "#/components/schemas/Item"}
 
 
 class Refused(BaseModel):
@@ -50,6 +47,18 @@ class Outcome(BaseModel):
     success: int
     skipped: int = 0
     errors: list[Refused]
+
+
+class RemovedItem(BaseModel):
+    """The id of what was removed."""
+
+    item: str = Field(alias="deleted item")
+
+
+class RemovedCollection(BaseModel):
+    """The id of what was removed."""
+
+    collection: str = Field(alias="deleted collection")
 
 
 class ManyItems(BaseModel):
@@ -87,6 +96,8 @@ class Transactions:
 
     async def create_item(self, collection_id: str, item: Any, request: Request, **_: Any) -> Response:
         """Store an item, or each of a FeatureCollection."""
+        if not isinstance(item, dict):
+            raise InvalidDocumentError(_NO_BODY)
         if item.get("type") == "FeatureCollection":
             features = item.get("features")
             if not isinstance(features, list):
@@ -98,13 +109,13 @@ class Transactions:
 
     async def update_item(self, request: Request, collection_id: str, item_id: str, **_: Any) -> Response:
         """Replace an item."""
-        document = writing.check_item(await request.json(), collection_id, item_id)
+        document = writing.check_item(await _sent(request), collection_id, item_id)
         await run_in_threadpool(writing.write_item, self.settings, document, "present")
         return await self._item(request, collection_id, item_id)
 
     async def patch_item(self, collection_id: str, item_id: str, request: Request, **_: Any) -> Response:
         """Change an item by a merge patch or a JSON patch."""
-        change = _change(await request.json())
+        change = _change(await _sent(request))
         await run_in_threadpool(writing.change_item, self.settings, collection_id, item_id, change)
         return await self._item(request, collection_id, item_id)
 
@@ -115,19 +126,19 @@ class Transactions:
 
     async def create_collection(self, collection: Any, request: Request, **_: Any) -> Response:
         """Make a collection."""
-        document = writing.check_collection(await request.json())
+        document = writing.check_collection(await _sent(request))
         await run_in_threadpool(writing.write_collection, self.settings, document)
         return await self._collection(request, collection.id, HTTPStatus.CREATED)
 
     async def update_collection(self, collection_id: str, request: Request, **_: Any) -> Response:
         """Replace a collection."""
-        document = writing.check_collection(await request.json(), collection_id)
+        document = writing.check_collection(await _sent(request), collection_id)
         await run_in_threadpool(writing.change_collection, self.settings, collection_id, lambda _: document)
         return await self._collection(request, collection_id)
 
     async def patch_collection(self, collection_id: str, request: Request, **_: Any) -> Response:
         """Change a collection by a merge patch or a JSON patch."""
-        change = _change(await request.json())
+        change = _change(await _sent(request))
         await run_in_threadpool(writing.change_collection, self.settings, collection_id, change)
         return await self._collection(request, collection_id)
 
@@ -136,8 +147,10 @@ class Transactions:
         await run_in_threadpool(writing.remove_collection, self.settings, collection_id)
         return JSONResponse({"deleted collection": collection_id})
 
-    async def create_many(self, collection_id: str, many: ManyItems, **_: Any) -> Response:
+    async def create_many(self, collection_id: str, many: ManyItems | None, **_: Any) -> Response:
         """Store many items, each by itself."""
+        if many is None:
+            raise InvalidDocumentError(_NO_BODY)
         replace = many.method == BulkTransactionMethod.UPSERT
         return await self._store_many(collection_id, list(many.items.items()), replace=replace)
 
@@ -179,6 +192,14 @@ class Transactions:
         return answer
 
 
+async def _sent(request: Request) -> Any:
+    """The body as it came."""
+    try:
+        return await request.json()
+    except (ValueError, RecursionError):
+        raise InvalidDocumentError(_NO_BODY) from None
+
+
 def _change(patch: Any) -> Callable[[Document], Document]:
     """What a JSON patch (a list of operations, RFC 6902) or a merge patch (an object, RFC 7396) does to a document."""
     if isinstance(patch, dict):
@@ -204,19 +225,34 @@ class WritingExtension(TransactionExtension):
 
     def register_create_item(self) -> None:
         """POST of one item or of a FeatureCollection, and of many by id."""
-        for path, name, endpoint, model in (
-            (_ITEMS, "Create Item", self.client.create_item, _PostItem),
-            ("/collections/{collection_id}/bulk_items", "Create Many Items", self.client.create_many, _PostMany),
-        ):
-            self.router.add_api_route(
-                path,
-                create_async_endpoint(endpoint, model),
-                methods=["POST"],
-                name=name,
-                status_code=HTTPStatus.CREATED,
-                responses={207: {"model": Outcome, "description": "Some items were not stored"}},
-                dependencies=self.route_dependencies,
-            )
+        outcome = {"model": Outcome, "description": "What became of each"}
+        some = outcome | {"description": "Some were not stored: `errors` says which, and why"}
+        one = {"description": "The item; of many, what became of each", "content": {_GEOJSON: {"schema": _ITEM}}}
+        self._add(f"POST {_ITEMS}", "Create Item", self.client.create_item, _PostItem, {201: outcome | one, 207: some})
+        path = f"{_COLLECTION}/bulk_items"
+        self._add(f"POST {path}", "Create Many Items", self.client.create_many, _PostMany, {201: outcome, 207: some})
+
+    def register_delete_item(self) -> None:
+        """DELETE of an item."""
+        gone = {200: {"model": RemovedItem, "description": "It is out of the catalogue"}}
+        self._add(f"DELETE {_ITEMS}/{{item_id}}", "Delete Item", self.client.delete_item, ItemUri, gone)
+
+    def register_delete_collection(self) -> None:
+        """DELETE of a collection."""
+        gone = {200: {"model": RemovedCollection, "description": "It is out of the catalogue"}}
+        self._add(f"DELETE {_COLLECTION}", "Delete Collection", self.client.delete_collection, CollectionUri, gone)
+
+    def _add(self, route: str, name: str, endpoint: Any, model: type[Any], responses: dict[int, Any]) -> None:
+        method, path = route.split()
+        self.router.add_api_route(
+            path,
+            create_async_endpoint(endpoint, model),
+            methods=[method],
+            name=name,
+            status_code=int(next(iter(responses))),
+            responses=cast("dict[int | str, dict[str, Any]]", responses),
+            dependencies=self.route_dependencies,
+        )
 
 
 def writing_extension(settings: Settings, api_settings: ApiSettings) -> WritingExtension:
@@ -224,6 +260,6 @@ def writing_extension(settings: Settings, api_settings: ApiSettings) -> WritingE
     return WritingExtension(
         client=Transactions(settings),
         settings=api_settings,
-        router=APIRouter(responses=_REFUSED),
+        router=APIRouter(responses=REFUSALS),
         route_dependencies=[Depends(writer)],
     )

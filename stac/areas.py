@@ -16,10 +16,13 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from shapely.errors import ShapelyError
 from shapely.geometry import shape
 
+from stac.areas_rules import Rule
 from stac.database import Connection, transaction
 from stac.days import parse_day
-from stac.errors import ExistsError, InvalidDocumentError, MissingError
-from stac.naming import Tile
+from stac.errors import ExistsError, InvalidDocumentError, MissingError, UnknownNameError
+from stac.indices import get_index
+from stac.masks import get_profile
+from stac.naming import Tile, parse_baselines
 from stac.settings import Settings
 
 type Provider = Literal["cdse", "earth-search"]
@@ -38,9 +41,10 @@ _LARGEST_REQUEST = 10.0
 _GEOMETRIES = {"Point", "MultiPoint", "LineString", "MultiLineString", "Polygon", "MultiPolygon"}
 _WHAT = "watched areas"
 _LOCK = 7_305_013
+_JSON = ("geometry", "retention")
 _FIELDS = (
-    "name", "tiles", "geometry", "first_day", "last_day", "max_cloud", "provider", "levels", "newest_only", "comment",
-    "enabled", "state",
+    "name", "tiles", "geometry", "first_day", "last_day", "max_cloud", "provider", "levels", "orbits", "baseline",
+    "newest_only", "indices", "masks", "retention", "comment", "enabled", "state",
 )  # fmt: skip
 
 
@@ -76,6 +80,27 @@ def _day(text: str) -> str:
     return text.strip().lower()
 
 
+def _baselines(text: str) -> str:
+    low, high = parse_baselines(text)
+    if low and high and low > high:
+        raise ValueError(f"no baseline lies from {low} to {high}")
+    return text.strip()
+
+
+def _index(text: str) -> str:
+    try:
+        return get_index(text).name
+    except UnknownNameError as error:
+        raise ValueError(str(error)) from error
+
+
+def _mask(text: str) -> str:
+    try:
+        return get_profile(text).name
+    except UnknownNameError as error:
+        raise ValueError(str(error)) from error
+
+
 Day = Annotated[str, Field(max_length=20), AfterValidator(_day)]
 
 
@@ -94,7 +119,22 @@ class Area(BaseModel):
     max_cloud: float | None = Field(default=None, ge=0, le=100, description="most cloud cover, per cent")
     provider: Provider = "cdse"
     levels: list[Level] = Field(default=["l2a"], min_length=1, max_length=2)
+    orbits: list[Annotated[int, Field(ge=1, le=143)]] = Field(
+        default=[], max_length=143, description="relative orbits; empty: all"
+    )
+    baseline: Annotated[str, Field(min_length=4, max_length=20), AfterValidator(_baselines)] | None = Field(
+        default=None, description="05.11, or a range: 05.00.. or ..04.00"
+    )
     newest_only: bool = Field(default=True, description="of each acquisition only the newest product")
+    indices: list[Annotated[str, AfterValidator(_index)]] = Field(
+        default=[], max_length=100, description="which are stored of its products; empty: the archive's own choice"
+    )
+    masks: list[Annotated[str, AfterValidator(_mask)]] = Field(
+        default=[], max_length=100, description="masks that are needed; all are made anyway, but ocm only if named"
+    )
+    retention: list[Rule] | None = Field(
+        default=None, max_length=20, description="which products go; null: INGEST_RETENTION; empty: none"
+    )
     enabled: bool = Field(default=True, description="whether it is asked for; only an approved one can be")
     state: State = "approved"
     comment: str = Field(default="", max_length=1000, description="the operator's; not public")
@@ -117,7 +157,8 @@ class Area(BaseModel):
     def queries(self) -> list[dict[str, Any]]:
         """What to ask its provider for, one query per level, as `ingest.sources.query.query_of` takes them."""
         place = {"tiles": self.tiles, "area": self.geometry, "start": self.first_day, "end": self.last_day}
-        rules = {"max_cloud": self.max_cloud, "newest_only": self.newest_only}
+        rules: dict[str, Any] = {"max_cloud": self.max_cloud, "newest_only": self.newest_only}
+        rules |= {"orbits": self.orbits, "baseline": self.baseline}
         return [{**place, **rules, "level": level} for level in dict.fromkeys(self.levels)]
 
 
@@ -228,13 +269,19 @@ def _refuse_too_many(tx: Connection) -> None:
 def _select(tx: Connection, where: sql.Composable, values: Mapping[str, Any]) -> list[Area]:
     query = sql.SQL("SELECT {} FROM sen2extract.area WHERE ").format(sql.SQL(", ").join(map(sql.Identifier, _FIELDS)))
     rows = tx.execute(query + where, values).fetchall()
-    # What is stored was checked; an absolute period may be in the past by now.
-    return [Area.model_construct(**dict(zip(_FIELDS, row, strict=True))) for row in rows]
+    return [_area(dict(zip(_FIELDS, row, strict=True))) for row in rows]
+
+
+def _area(values: dict[str, Any]) -> Area:
+    """What is stored was checked; an absolute period may be in the past by now."""
+    if values["retention"] is not None:
+        values["retention"] = [Rule.model_construct(**rule) for rule in values["retention"]]
+    return Area.model_construct(**values)
 
 
 def _row(area: Area) -> dict[str, Any]:
     values = area.model_dump()
-    return {**values, "geometry": None if area.geometry is None else Jsonb(area.geometry)}
+    return {**values, **{name: None if values[name] is None else Jsonb(values[name]) for name in _JSON}}
 
 
 def _missing(name: str) -> MissingError:

@@ -14,6 +14,7 @@ from starlette.responses import Response
 
 from stac import areas
 from stac.api_writer import REFUSALS, writer
+from stac.areas_rules import Rule
 from stac.errors import InvalidDocumentError
 from stac.problems import MEDIA_TYPE, problem
 from stac.settings import Settings, WriterSettings
@@ -41,7 +42,12 @@ class PublicArea(BaseModel):
     max_cloud: float | None
     provider: areas.Provider
     levels: list[areas.Level]
+    orbits: list[int]
+    baseline: str | None
     newest_only: bool
+    indices: list[str]
+    masks: list[str]
+    retention: list[Rule] | None
     enabled: bool
     state: areas.State
 

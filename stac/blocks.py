@@ -8,7 +8,7 @@ again from the bucket.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, LiteralString
 
 from stac.database import Connection, connect
 from stac.scene import StoredAsset
@@ -63,19 +63,27 @@ _COLUMNS = (
     "nodata",
 )  # fmt: skip
 _SHOWN = ", ".join(f"b.{name}" for name in _COLUMNS)
-_INSERT = """
-INSERT INTO sen2extract.blocks (
-    collection, item_id, asset, key, epsg, origin_left, origin_top, pixel_size, height, width, block_size, data_type,
-    codec, predictor, scale, "offset", nodata, spans
-) VALUES (
-    %(collection)s, %(item_id)s, %(asset)s, %(key)s, %(epsg)s, %(left)s, %(top)s, %(size)s, %(height)s, %(width)s,
-    %(block)s, %(data_type)s, %(codec)s, %(predictor)s, %(scale)s, %(offset)s, %(nodata)s, %(spans)s
-) ON CONFLICT (collection, item_id, asset) DO UPDATE SET
-    key = excluded.key, epsg = excluded.epsg, origin_left = excluded.origin_left, origin_top = excluded.origin_top,
-    pixel_size = excluded.pixel_size, height = excluded.height, width = excluded.width,
-    block_size = excluded.block_size, data_type = excluded.data_type, codec = excluded.codec,
-    predictor = excluded.predictor, scale = excluded.scale, "offset" = excluded."offset", nodata = excluded.nodata,
-    spans = excluded.spans
+# In the order of `_row`.
+_WRITTEN: dict[LiteralString, LiteralString] = {
+    "collection": "text", "item_id": "text", "asset": "text", "key": "text",
+    "epsg": "int4", "origin_left": "float8", "origin_top": "float8", "pixel_size": "float8",
+    "height": "int4", "width": "int4", "block_size": "int4", "data_type": "text", "codec": "text", "predictor": "int2",
+    "scale": "float8", '"offset"': "float8", "nodata": "float8", "spans": "bytea",
+}  # fmt: skip
+_COPY = f"COPY sen2extract.blocks ({', '.join(_WRITTEN)}) FROM STDIN (FORMAT BINARY)"
+# What is written anew, and what the items no longer name. OFFSET has each item looked up by the primary key.
+_CLEAR = """
+DELETE FROM sen2extract.blocks AS b USING (
+  SELECT held.* FROM unnest(%s::text[], %s::text[]) AS i (collection, item_id) CROSS JOIN LATERAL (
+    SELECT collection, item_id, asset, key FROM sen2extract.blocks
+    WHERE collection = i.collection AND item_id = i.item_id OFFSET 0
+  ) AS held
+) AS held
+WHERE (b.collection, b.item_id, b.asset) = (held.collection, held.item_id, held.asset) AND (
+  held.key <> ALL(%s::text[]) OR (held.collection, held.item_id, held.asset) IN (
+    SELECT * FROM unnest(%s::text[], %s::text[], %s::text[])
+  )
+)
 """
 _LOCATE = f"""
 SELECT w.place, substring(b.spans FROM w.first * {SPAN} + 1 FOR w.count * {SPAN})
@@ -107,19 +115,24 @@ def write(tx: Connection, items: Iterable[Mapping[str, Any]], assets: Iterable[S
     `assets` are the files among which those of the items are; what an item no longer names is taken out.
     """
     by_key = {asset.key: asset for asset in assets if asset.blocks is not None}
-    rows = []
+    items, named, rows = list(items), set(), []
     for item in items:
         keys = {name: _key(asset) for name, asset in item["assets"].items()}
-        tx.execute(
-            "DELETE FROM sen2extract.blocks WHERE collection = %s AND item_id = %s AND key <> ALL(%s)",
-            (item["collection"], item["id"], [key for key in keys.values() if key]),
-        )
-        found = {name: by_key[key] for name, key in keys.items() if key in by_key}
-        rows += [_row(item, name, asset) for name, asset in found.items()]
+        named |= {key for key in keys.values() if key}
+        rows += [_row(item, name, by_key[key]) for name, key in keys.items() if key in by_key]
+    places = [[item[name] for item in items] for name in ("collection", "id")]
+    written = [[row[place] for row in rows] for place in range(3)]
+    tx.execute(_CLEAR, (*places, list(named), *written))
     if rows:
-        with tx.cursor() as cursor:
-            cursor.executemany(_INSERT, rows)
+        _copy(tx, rows)
     return len(rows)
+
+
+def _copy(tx: Connection, rows: Iterable[tuple[Any, ...]]) -> None:
+    with tx.cursor() as cursor, cursor.copy(_COPY) as copy:
+        copy.set_types(list(_WRITTEN.values()))
+        for row in rows:
+            copy.write_row(row)
 
 
 def remove(tx: Connection, collection: str, ids: Sequence[str]) -> None:
@@ -173,14 +186,13 @@ def _key(asset: Mapping[str, Any]) -> str | None:
     return href.removeprefix("s3://").partition("/")[2] if href else None
 
 
-def _row(item: Mapping[str, Any], name: str, asset: StoredAsset) -> dict[str, Any]:
+def _row(item: Mapping[str, Any], name: str, asset: StoredAsset) -> tuple[Any, ...]:
     blocks, grid, radiometry = asset.blocks, asset.grid, asset.radiometry
     if blocks is None or grid is None or radiometry is None:
         raise ValueError(f"{asset.key}: an image without grid or radiometry cannot be indexed")
-    return {
-        "collection": item["collection"], "item_id": item["id"], "asset": name, "key": asset.key,
-        "epsg": grid.epsg, "left": grid.left, "top": grid.top, "size": grid.pixel_width,
-        "height": grid.height, "width": grid.width, "block": BLOCK,
-        "data_type": blocks.data_type, "codec": blocks.codec, "predictor": blocks.predictor,
-        "scale": radiometry.scale, "offset": radiometry.offset, "nodata": radiometry.nodata, "spans": blocks.spans,
-    }  # fmt: skip
+    return (
+        item["collection"], item["id"], name, asset.key,
+        grid.epsg, grid.left, grid.top, grid.pixel_width,
+        grid.height, grid.width, BLOCK, blocks.data_type, blocks.codec, blocks.predictor,
+        radiometry.scale, radiometry.offset, radiometry.nodata, blocks.spans,
+    )  # fmt: skip

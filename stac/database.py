@@ -44,7 +44,8 @@ def connect(settings: Settings) -> Iterator[Connection]:
 def transaction(settings: Settings, connection: Connection | None, what: str) -> Iterator[Connection]:
     """The transaction of `connection`, which its owner commits, or else one on a connection of its own.
 
-    Errors of the database become `CatalogError`, which names `what`; the owner then rolls back.
+    In it, too, pgSTAC's names need no schema. Errors of the database become `CatalogError`, which names `what`; the
+    owner then rolls back.
     """
     try:
         with (
@@ -52,6 +53,8 @@ def transaction(settings: Settings, connection: Connection | None, what: str) ->
             # Without autocommit there is one already, which only its owner may end.
             open_connection.transaction() if open_connection.autocommit else nullcontext(),
         ):
+            if connection:
+                connection.execute("SELECT set_config('search_path', %s, true)", (PGSTAC_PATH,))
             yield open_connection
     except psycopg.Error as error:
         raise refusal(what, error) from error

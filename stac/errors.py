@@ -39,3 +39,7 @@ class MissingError(CatalogError):
 
 class InvalidDocumentError(StacError, ValueError):
     """An item or collection that cannot be taken as it is; the message says what is wrong with it."""
+
+
+class SearchError(StacError, ValueError):
+    """A search that cannot be answered as it was asked; the message says why."""

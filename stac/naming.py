@@ -46,6 +46,14 @@ class Baseline:
         return "99.99" if self.rank < (0, 0) else f"{self.rank[0]:02d}.{self.rank[1]:02d}"
 
 
+def parse_baselines(text: str) -> tuple[Baseline | None, Baseline | None]:
+    """`05.11`, or a range of which either end may be open: `05.00..`, `..04.00`, `04.00..05.11`."""
+    low, dots, high = (part.strip() for part in text.partition(".."))
+    if not dots:
+        low = high = text
+    return Baseline.parse(low) if low else None, Baseline.parse(high) if high else None
+
+
 @dataclass(frozen=True, order=True)
 class Tile:
     """An MGRS tile of the Sentinel-2 grid, such as 48PWU."""

@@ -27,47 +27,58 @@ PROBLEM: Document = {
 _WHEN = {
     HTTPStatus.BAD_REQUEST: "A parameter or the body is wrong; `detail` says what to change",
     HTTPStatus.NOT_FOUND: "There is nothing of that name, or nothing there",
+    HTTPStatus.CONFLICT: "There is one already, or it is in use, or is not what a patch expects it to be",
     HTTPStatus.NOT_ACCEPTABLE: "The form asked for is not served",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The request is too large; `detail` says by how much",
     HTTPStatus.UNPROCESSABLE_ENTITY: "A parameter or the body is not of its type",
     HTTPStatus.BAD_GATEWAY: "An image cannot be read from the object store",
     HTTPStatus.SERVICE_UNAVAILABLE: "The database cannot be reached just now, or the search took too long",
 }
+_COLLECTION = "/collections/{collection_id}"
+_CONFLICTS = {
+    ("post", "/collections"),
+    *((method, _COLLECTION) for method in ("put", "patch", "delete")),
+    ("post", f"{_COLLECTION}/items"),
+    ("patch", f"{_COLLECTION}/items/{{item_id}}"),
+}
+"""What may find things as they should not be, where a writer is configured."""
 _WITHOUT_DATABASE = ("/livez", "/_mgmt/ping", "/conformance")
 _PROBLEM = {"$ref": "#/components/schemas/Problem"}
 _HTML = "text/html"
 
 
-def catalogue_statuses(path: str, operation: Document) -> list[HTTPStatus]:
+def catalogue_statuses(path: str, method: str, operation: Document) -> list[HTTPStatus]:
     """The statuses with which the STAC API may refuse an operation."""
     asks = operation.get("parameters") or "requestBody" in operation
     statuses = [HTTPStatus.BAD_REQUEST] if asks else []
     if "{" in path:
         statuses.append(HTTPStatus.NOT_FOUND)
+    if (method, path) in _CONFLICTS:
+        statuses.append(HTTPStatus.CONFLICT)
     if "requestBody" in operation:
         statuses.append(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
     return statuses if path in _WITHOUT_DATABASE else [*statuses, HTTPStatus.SERVICE_UNAVAILABLE]
 
 
-def tiler_statuses(path: str, operation: Document) -> list[HTTPStatus]:
+def tiler_statuses(path: str, method: str, operation: Document) -> list[HTTPStatus]:
     """The statuses with which the tiler may refuse an operation."""
-    del path, operation
-    return list(_WHEN)
+    del path, method, operation
+    return [status for status in _WHEN if status != HTTPStatus.CONFLICT]
 
 
-def complete(document: Document, statuses: Callable[[str, Document], Iterable[HTTPStatus]]) -> Document:
+def complete(document: Document, statuses: Callable[[str, str, Document], Iterable[HTTPStatus]]) -> Document:
     """The document with the problems that each operation may answer, instead of the framework's own errors.
 
     No HTML is promised.
     """
     document = _plain(document)
     for path, operations in document["paths"].items():
-        for operation in operations.values():
+        for method, operation in operations.items():
             responses = operation["responses"]
             responses.pop("422", None)
             for content in (response.get("content", {}) for response in responses.values()):
                 content.pop(_HTML, None)
-            for status in statuses(path, operation):
+            for status in statuses(path, method, operation):
                 responses.setdefault(str(int(status)), {"description": _WHEN[status]})
             for code in (code for code in responses if code.isdecimal() and int(code) >= HTTPStatus.BAD_REQUEST):
                 responses[code] = responses[code] | {"content": {MEDIA_TYPE: {"schema": _PROBLEM}}}

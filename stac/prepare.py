@@ -13,8 +13,8 @@ from stac import migrations
 from stac.collections import EVERYWHERE, collections
 from stac.database import Connection, connect
 from stac.errors import CatalogError
+from stac.filters import CURRENT
 from stac.queryables import INDEXED, QUERYABLES
-from stac.search import CURRENT
 from stac.settings import Settings
 
 PGSTAC_SETTINGS = {
@@ -29,6 +29,12 @@ _INDEXES = {
     "sen2extract_current_time": "(datetime DESC, end_datetime, collection)",
     "sen2extract_current_place": "USING gist (geometry)",
 }
+# Of pgSTAC's table of items and its partitions (new ones do as their parent does), where PostgreSQL knows lz4 at all.
+_COMPRESSED_OTHERWISE = """
+SELECT a.attrelid::regclass::text FROM pg_partition_tree('pgstac.items') AS t
+JOIN pg_attribute AS a ON a.attrelid = t.relid AND a.attname = 'content' AND a.attcompression <> 'l'
+WHERE EXISTS (SELECT FROM pg_settings WHERE name = 'default_toast_compression' AND 'lz4' = ANY(enumvals)) ORDER BY 1
+"""
 _MIGRATION_LOCK = 0x53324558  # any number, the same in every process: "S2EX"
 
 
@@ -51,6 +57,7 @@ def migrate(settings: Settings) -> None:
                 _write_collections(connection, settings)
                 _write_queryables(connection)
                 _write_indexes(connection)
+                _write_compression(connection)
     except psycopg.Error as error:
         raise CatalogError(f"cannot make the database ready: {error.diag.message_primary or error}") from error
 
@@ -122,3 +129,9 @@ def _write_indexes(connection: Connection) -> None:
         # Asked first, since CREATE INDEX waits for writers even where there is nothing to do.
         if connection.execute("SELECT to_regclass(%s)", (name,)).fetchone() == (None,):
             connection.execute(f"CREATE INDEX {name} ON items {columns} WHERE {CURRENT}".encode())
+
+
+def _write_compression(connection: Connection) -> None:
+    """Have PostgreSQL compress items by lz4, which is faster than its own method; what is there stays as it is."""
+    for (table,) in connection.execute(_COMPRESSED_OTHERWISE).fetchall():
+        connection.execute(f"ALTER TABLE {table} ALTER COLUMN content SET COMPRESSION lz4".encode())

@@ -5,8 +5,10 @@ from pathlib import Path
 from typing import Self
 from urllib.parse import quote, urlsplit
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from stac.areas_rules import Rule, parse_rules
 
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 _KNOWN_SECRETS = frozenset({"", "minioadmin", "password", "changeme", "admin", "secret", "postgres", "sen2extract"})
@@ -51,6 +53,32 @@ class Settings(BaseSettings):
         default="",
         description="images that the DAG pack_series packs for long series, such as NDVI,MASK; empty: none",
     )
+    ingest_retention: str = Field(
+        default="",
+        description="which products are removed, such as l1c:age=90; l2a:superseded=30; empty: none",
+    )
+    ingest_keep_downloads: bool = Field(
+        default=False, description="whether what was downloaded stays in the inbox once it is published"
+    )
+    ingest_stale_days: float = Field(
+        default=7, ge=0, description="days after which what broken-off downloads left in the inbox is removed"
+    )
+    ingest_sen2cor: str = Field(
+        default="",
+        description="L2A_Process, or several with their versions: 02.08=/opt/…,02.12.03=/opt/…; empty: as PATH has it",
+    )
+    ingest_sen2cor_minutes: float = Field(default=180, gt=0, description="longest that Sen2Cor may take for a product")
+
+    @field_validator("ingest_retention")
+    @classmethod
+    def _need_rules(cls, text: str) -> str:
+        parse_rules(text)
+        return text
+
+    @property
+    def retention(self) -> list[Rule]:
+        """The rules that hold where no watched area has its own."""
+        return parse_rules(self.ingest_retention)
 
     @model_validator(mode="after")
     def _refuse_known_secrets(self) -> Self:

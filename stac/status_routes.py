@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 from stac_fastapi.types.errors import InvalidQueryParameter
 from stac_fastapi.types.requests import get_base_url
 
-from stac import status
+from stac import status, status_summary
 from stac.gaps import COLLECTIONS, HELD, LATEST, Kind, found
 from stac.problems import MEDIA_TYPE
 
@@ -50,6 +50,34 @@ class ProductPage(BaseModel):
 
     counts: dict[status.State, int]
     products: list[ProductStatus]
+    links: list[Link]
+
+
+class Queued(BaseModel):
+    """Products that wait, or that somebody is at, in one place and state."""
+
+    place: str = Field(examples=["cdse"], description="a provider, from which they are to be fetched, or our inbox")
+    state: status.State
+    count: int
+    oldest: datetime = Field(description="since when the one that waits longest does")
+
+
+class Failures(BaseModel):
+    """Products that failed for one kind of reason."""
+
+    kind: str = Field(examples=["download"])
+    means: str
+    state: status.State = Field(description="`failed` is tried again, `invalid` once its files change")
+    count: int
+    latest: datetime
+
+
+class Summary(BaseModel):
+    """What waits and what failed, in numbers."""
+
+    counts: dict[status.State, int]
+    queue: list[Queued]
+    failures: list[Failures] = Field(description="the most frequent first; `/status/products` tells the reasons")
     links: list[Link]
 
 
@@ -106,6 +134,17 @@ async def products(
     )
 
 
+@router.get("/summary", summary="What waits and what failed, in numbers")
+async def summary(request: Request) -> Summary:
+    """Products by state, the queue of downloads and of the inbox, failures by kind."""
+    async with request.app.state.get_connection(request, "r") as connection:
+        counts = await connection.fetch(status.COUNTS)
+        queue = await connection.fetch(status_summary.QUEUE)
+        failures = await connection.fetch(status_summary.FAILURES)
+    found = status_summary.told(counts, queue, failures)
+    return Summary.model_validate({**found, "links": _links(request, "summary", None)})
+
+
 class Gap(BaseModel):
     """Something that is not there."""
 
@@ -115,6 +154,7 @@ class Gap(BaseModel):
     platform: str = Field(examples=["sentinel-2a"])
     relative_orbit: int
     item: str | None = Field(description="what is held of this acquisition already")
+    level: Literal["l1c", "l2a"] | None = Field(description="of the product to be fetched; null: made of what is held")
     command: str = Field(description="what would bring it")
 
 
@@ -124,6 +164,9 @@ class TileGaps(BaseModel):
     tile: str = Field(examples=["48PWU"])
     expected: int
     held: int
+    removed: int = Field(description="acquisitions that retention took out")
+    latest: datetime | None = Field(description="start of the newest datatake held")
+    lag_days: float | None = Field(description="days from the newest acquisition held until now")
     counts: dict[Kind, int] = Field(description="gaps by kind")
     gaps: list[Gap]
 
@@ -152,7 +195,8 @@ async def gaps(
         found_ = found(held, await connection.fetch(LATEST, COLLECTIONS))
     shown = found_[:limit]
     following = {"limit": limit, "after": shown[-1].tile} if len(found_) > limit else None
-    tiles = [one.as_dict() for one in shown]
+    now = datetime.now(UTC)
+    tiles = [one.as_dict(now) for one in shown]
     return GapsPage.model_validate({"tiles": tiles, "links": _links(request, "gaps", following)})
 
 

@@ -45,16 +45,23 @@ def mark_superseded(items: Iterable[Item], settings: Settings) -> list[Item]:
     successor and to the latest. Marks of an earlier state are removed. Items of collections that are not ours are left
     as they are. What is not changed, such as assets, is shared with the originals.
     """
-    groups: defaultdict[AcquisitionKey, list[Item]] = defaultdict(list)
-    others = []
+    ours, others = [], []
     for item in items:
         if item["collection"] in COLLECTION_IDS:
-            groups[acquisition_key(item)].append(item)
+            ours.append(item)
         else:
             others.append({**item, "properties": dict(item["properties"])})
     return others + [
-        marked for group in _joined(groups).values() for marked in _mark_group(sorted(group, key=rank), settings)
+        marked for group in acquisitions(ours) for marked in _mark_group(sorted(group, key=rank), settings)
     ]
+
+
+def acquisitions(items: Iterable[Item]) -> list[list[Item]]:
+    """`items` by acquisition, as `acquisition_key` has it; those that do not say their datastrip join the only one."""
+    groups: defaultdict[AcquisitionKey, list[Item]] = defaultdict(list)
+    for item in items:
+        groups[acquisition_key(item)].append(item)
+    return list(_joined(groups).values())
 
 
 def _trust(properties: Mapping[str, Any]) -> int:

@@ -12,12 +12,20 @@ import stac_pydantic
 from psycopg.types.json import Jsonb
 from pydantic import BaseModel, ValidationError
 
-from stac import catalog
+from stac import catalog, removed
 from stac.collections import COLLECTION_IDS
 from stac.database import Connection, transaction
-from stac.errors import CatalogAwayError, CatalogError, ExistsError, InvalidDocumentError, MissingError, NameFormatError
-from stac.naming import ProductName
-from stac.search import SearchError, check_text
+from stac.errors import (
+    CatalogAwayError,
+    CatalogError,
+    ExistsError,
+    InvalidDocumentError,
+    MissingError,
+    NameFormatError,
+    SearchError,
+)
+from stac.naming import ProductName, item_prefix
+from stac.search import check_text
 from stac.settings import Settings
 
 type Document = dict[str, Any]
@@ -99,11 +107,19 @@ def change_item(settings: Settings, collection: str, item_id: str, change: Chang
 
 
 def remove_item(settings: Settings, collection: str, item_id: str) -> None:
-    """Take an item out, with its block index; its objects stay until `reconcile`. Raises `MissingError`."""
+    """Take an item out, with its block index, and tell the ledger; raises `MissingError`.
+
+    Its objects are left to `retention` or `reconcile`, whichever comes first: the API need not be let into the bucket.
+    """
     with transaction(settings, None, f"item {item_id}: cannot be removed") as tx:
-        there = catalog.existing(tx, [f"{collection}/{item_id}"])
-        if not there or not catalog.remove([(collection, item_id)], settings, tx):
+        row = tx.execute(
+            "SELECT datetime FROM pgstac.items WHERE collection = %s AND id = %s", (collection, item_id)
+        ).fetchone()
+        if row is None or not catalog.remove([(collection, item_id)], settings, tx):
             raise MissingError(f"Item {item_id} in Collection {collection} does not exist.")
+        if collection in COLLECTION_IDS:
+            folder = item_prefix(collection, item_id, ProductName.parse(item_id).tile, row[0])
+            removed.note(tx, item_id, [f"{collection}/{item_id}"], [folder], "removed over the API")
 
 
 def write_collection(settings: Settings, collection: Document) -> None:

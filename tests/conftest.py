@@ -1,11 +1,13 @@
 """Real servers for the tests: PostgreSQL with PostGIS and pgSTAC, and an S3 store, each started once."""
 
+import logging
 import os
 import shutil
 import sys
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import psycopg
@@ -25,7 +27,10 @@ from waiting import wait_for  # noqa: E402
 
 from stac.settings import Settings  # noqa: E402
 
-pytest_plugins = ("embedded",)
+# stac-fastapi's imports complain of names that `create_app` gives; a worker would say so after pytest's last line.
+logging.getLogger("stac_fastapi.types.config").setLevel(logging.ERROR)
+
+pytest_plugins = ("embedded", "parallel")
 
 
 @pytest.fixture(scope="session")
@@ -125,15 +130,27 @@ def template(postgres: dict[str, str]) -> Iterator[str]:
     _drop(postgres, name)
 
 
+@pytest.fixture(scope="session")
+def copied(postgres: dict[str, str]) -> Callable[[str], AbstractContextManager[str]]:
+    """Copies a database, by name, to which nobody is connected; yields the copy's connection string, and drops it."""
+
+    @contextmanager
+    def copy(original: str) -> Iterator[str]:
+        name = f"test_{uuid.uuid4().hex[:8]}"
+        statement = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(original))
+        with psycopg.connect(pg.conninfo(postgres, "postgres"), autocommit=True) as connection:
+            connection.execute(statement)
+        yield pg.conninfo(postgres, name)
+        _drop(postgres, name)
+
+    return copy
+
+
 @pytest.fixture(scope="module")
-def database(postgres: dict[str, str], template: str) -> Iterator[str]:
+def database(copied: Callable[[str], AbstractContextManager[str]], template: str) -> Iterator[str]:
     """libpq connection string of a fresh database with pgSTAC, our tables and our collections."""
-    name = f"test_{uuid.uuid4().hex[:8]}"
-    statement = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template))
-    with psycopg.connect(pg.conninfo(postgres, "postgres"), autocommit=True) as connection:
-        connection.execute(statement)
-    yield pg.conninfo(postgres, name)
-    _drop(postgres, name)
+    with copied(template) as dsn:
+        yield dsn
 
 
 def _drop(server: dict[str, str], name: str) -> None:
@@ -141,17 +158,27 @@ def _drop(server: dict[str, str], name: str) -> None:
         connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
+@pytest.fixture(scope="session")
+def in_a_bucket(store: dict[str, str]) -> Callable[[str], Settings]:
+    """Makes settings of a database, by its connection string, and of a fresh bucket."""
+
+    def make(dsn: str) -> Settings:
+        bucket = f"test-{uuid.uuid4().hex[:8]}"
+        wait_for(lambda: _has_bucket(store, bucket), f"bucket {bucket}")
+        endpoint, key, secret = store.values()
+        return Settings(
+            pg_dsn=dsn,
+            s3_endpoint=endpoint,
+            s3_public_url=f"{endpoint}/{bucket}",
+            s3_bucket=bucket,
+            aws_access_key_id=key,
+            aws_secret_access_key=SecretStr(secret),
+        )
+
+    return make
+
+
 @pytest.fixture(scope="module")
-def settings(database: str, store: dict[str, str]) -> Settings:
+def settings(database: str, in_a_bucket: Callable[[str], Settings]) -> Settings:
     """Settings of a fresh database and a fresh bucket."""
-    bucket = f"test-{uuid.uuid4().hex[:8]}"
-    wait_for(lambda: _has_bucket(store, bucket), f"bucket {bucket}")
-    endpoint, key, secret = store.values()
-    return Settings(
-        pg_dsn=database,
-        s3_endpoint=endpoint,
-        s3_public_url=f"{endpoint}/{bucket}",
-        s3_bucket=bucket,
-        aws_access_key_id=key,
-        aws_secret_access_key=SecretStr(secret),
-    )
+    return in_a_bucket(database)

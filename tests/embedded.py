@@ -1,6 +1,7 @@
 """The whole embedded stack, on ports and in a folder of its own, with a small archive in its inbox; a pytest plugin."""
 
 import os
+import secrets
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
@@ -71,9 +72,10 @@ def stack_environment(free_port: Callable[..., int], loopback_provider: Provider
     home.chmod(0o755)
     offsets = {"SEN2EXTRACT_S3_PORT": WEED_OFFSETS.values()}
     ports = {name: str(free_port(offsets.get(name, ()))) for name in PORTS}
-    mine = ("PG", "S3_", "AWS_", "PUBLIC_URL", "INGEST_", "AIRFLOW")
+    mine = ("PG", "S3_", "AWS_", "PUBLIC_URL", "INGEST_", "AIRFLOW", "STAC_")
     env = {name: value for name, value in os.environ.items() if not name.startswith(mine)}
-    yield {**env, **ports, **loopback_provider.environment(), "SEN2EXTRACT_HOME": str(home)}
+    own = {"SEN2EXTRACT_HOME": str(home), "STAC_WRITER_TOKEN": secrets.token_hex(32)}
+    yield {**env, **ports, **loopback_provider.environment(), **own}
     rmtree(home, ignore_errors=True)
 
 

@@ -14,7 +14,9 @@ from titiler.pgstac.dependencies import CollectionIdParams, get_collection_id
 from titiler.pgstac.errors import MosaicNotFoundError
 from titiler.pgstac.validation import validate_filter
 
-from stac.search import check_properties, check_text, current_only, properties
+from stac.filters import current_only, properties
+from stac.search import check_text
+from stac.vocabulary import check_properties
 from tiler.hrefs import own_object
 
 

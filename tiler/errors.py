@@ -26,9 +26,8 @@ from starlette.routing import NoMatchFound
 from titiler.core.errors import BadRequestError, TileNotFoundError, TilerError
 from titiler.pgstac.errors import MosaicNotFoundError, ReadOnlyPgSTACError
 
-from stac.errors import UnknownNameError
+from stac.errors import SearchError, UnknownNameError
 from stac.problems import INTERNAL, MEDIA_TYPE, UNAVAILABLE, database_problem
-from stac.search import SearchError
 from tiler.series.errors import SeriesRequestError, SeriesTooLargeError, StoreAwayError
 
 logger = logging.getLogger(__name__)
@@ -102,6 +101,11 @@ def problem(status: int, detail: str, **more: Any) -> JSONResponse:
     }
     headers = {"Cache-Control": "no-store"} | ({"Retry-After": _RETRY_SECONDS} if known == _AWAY else {})
     return JSONResponse(body, status_code=status, headers=headers, media_type=MEDIA_TYPE)
+
+
+def too_large(reason: str) -> JSONResponse:
+    """The answer to a body over its limit."""
+    return problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, reason)
 
 
 def add_error_handlers(app: FastAPI) -> None:

@@ -10,21 +10,25 @@ from itertools import chain
 from threading import Event
 from typing import Annotated, Any
 
+import psycopg
 from attrs import define
 from fastapi import Path, Request
 from fastapi.responses import JSONResponse, Response
+from psycopg_pool import PoolTimeout
 from starlette.datastructures import URL
 from titiler.core.factory import BaseFactory, FactoryExtension
 
+from stac.problems import UNAVAILABLE
+from tiler.answers import Explanation, TimeSeries, schema
 from tiler.bodies import UNNAMED, read_files
 from tiler.presence import Lines, while_wanted
 from tiler.series.engine import Engine, Plan, Stopwatch
-from tiler.series.errors import SeriesRequestError
+from tiler.series.errors import DatabaseAwayError, SeriesRequestError
 from tiler.series.features import Feature, parse_features, point
 from tiler.series.formats import FORMATS, Format, choose_format, file_name
 from tiler.series.lines import can_stream, stream
 from tiler.series.refine import refine
-from tiler.series.request import COLLECTIONS, PARAMETERS, SeriesRequest, parse_explain, parse_request
+from tiler.series.request import COLLECTIONS, PARAMETERS, SeriesRequest, format_time, parse_explain, parse_request
 from tiler.series.rows import Row, Series, Told
 from tiler.series.units import Cost
 from tiler.series.uploads import UploadLimits, read_upload
@@ -34,7 +38,11 @@ _PLACE = re.compile(
     r"(?P<lon>[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?),(?P<lat>[+-]?(\d+\.?\d*?|\.\d+)([eE][+-]?\d+)?)(\.(?P<suffix>[a-zA-Z]\w*))?"
 )
 _RESPONSES: dict[int | str, dict[str, Any]] = {
-    200: {"content": {one.media_type: {} for one in FORMATS.values()}},
+    200: {
+        "description": "As x-ndjson: a `SeriesRow` on each line, the last a `SeriesSummary`, or a `SeriesStop`",
+        "content": {one.media_type: {} for one in FORMATS.values()}
+        | {"application/json": {"schema": schema(TimeSeries, Explanation)}},
+    },
     304: {"description": "Not modified"},
     503: {"description": "Database or object store is away: try again after Retry-After seconds"},
     413: {"description": "Over a limit: the answer gives the numbers and what to change"},
@@ -172,10 +180,30 @@ def _stream(engine: Engine, plan: Plan, frame: Series, headers: Mapping[str, str
     rows = engine.stream(plan, told, gone)
     first = list(_until_read(rows))
     kept = {name: value for name, value in headers.items() if name != "ETag"} | {"Cache-Control": "no-store"}
-    kept |= _counted(unindexed=told.lacking)
+    kept |= _counted(unindexed=told.lacking) | _promised(plan)
     return Lines(
-        stream(frame, chain(first, rows), told), media_type=FORMATS["ndjson"].media_type, headers=kept, gone=gone
+        stream(frame, chain(first, _while_there(rows)), told),
+        media_type=FORMATS["ndjson"].media_type,
+        headers=kept,
+        gone=gone,
     )
+
+
+def _promised(plan: Plan) -> dict[str, str]:
+    """What the stream comes to, for who shows how far it is: rows, at most, and the time they span."""
+    rows = len(plan.acquisitions) * len(plan.request.names)
+    if not rows:
+        return {"X-Rows": "0"}
+    first, last = plan.observations[0].acquired, plan.observations[-1].acquired
+    return {"X-Rows": str(rows), "X-Interval": f"{format_time(first)}/{format_time(last)}"}
+
+
+def _while_there(batches: Iterator[Sequence[Row]]) -> Iterator[Sequence[Row]]:
+    """The batches; once an answer has begun, a database that goes away can only be told on its last line."""
+    try:
+        yield from batches
+    except (psycopg.OperationalError, PoolTimeout) as error:
+        raise DatabaseAwayError(UNAVAILABLE) from error
 
 
 def _frame(plan: Plan, report: Mapping[str, Any] | None) -> Series:
@@ -191,11 +219,11 @@ def _frame(plan: Plan, report: Mapping[str, Any] | None) -> Series:
     )
 
 
-def _until_read(rows: Iterator[Row]) -> Iterator[Row]:
-    """Rows until there is one that could be read, that included."""
-    for row in rows:
-        yield row
-        if row.status != "unreadable":
+def _until_read(batches: Iterator[Sequence[Row]]) -> Iterator[Sequence[Row]]:
+    """Batches until there is one with a row that could be read, that included."""
+    for rows in batches:
+        yield rows
+        if any(row.status != "unreadable" for row in rows):
             return
 
 
@@ -241,10 +269,6 @@ def _told(cost: Cost, asked: SeriesRequest, plan: Plan) -> dict[str, Any]:
         **asdict(cost),
         "estimated_seconds": round(cost.seconds, 2),
     }
-
-
-def _read(series: Series) -> dict[str, str]:
-    return _counted(series.unindexed, series.packed, series.broken)
 
 
 def _counted(unindexed: int, packed: int = 0, broken: int = 0) -> dict[str, str]:

@@ -8,6 +8,7 @@ from shapely.geometry import mapping
 from starlette.concurrency import run_in_threadpool
 from titiler.core.resources.responses import GeoJSONResponse
 
+from tiler.answers import Places, schema
 from tiler.bodies import read_files
 from tiler.series.features import Feature
 from tiler.series.uploads import UploadLimits, read_upload
@@ -22,7 +23,8 @@ _KINDS = (
     "multipart/form-data",
 )
 _BODY = {"requestBody": {"required": True, "content": {kind: {"schema": {"type": "object"}} for kind in _KINDS}}}
-_REFUSED: dict[int | str, dict[str, Any]] = {
+_RESPONSES: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"application/geo+json": {"schema": schema(Places)}}},
     400: {"description": "The file holds no places that can be read: the answer says what to send"},
     413: {"description": "Over a limit: the answer gives the numbers"},
 }
@@ -32,7 +34,7 @@ _REFUSED: dict[int | str, dict[str, Any]] = {
     "/places",
     summary="Read a file of places",
     response_class=GeoJSONResponse,
-    responses=_REFUSED,
+    responses=_RESPONSES,
     openapi_extra=_BODY,
 )
 async def places(request: Request) -> GeoJSONResponse:

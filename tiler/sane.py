@@ -6,7 +6,7 @@ from typing import Any
 
 from fastapi import HTTPException, Request
 
-from stac.search import check_filter_text
+from stac.complexity import check_filter_text
 
 DEEPEST_ZOOM = 30
 LARGEST_SIDE = 4096

@@ -8,7 +8,7 @@ import re
 import stat
 import zipfile
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Protocol
@@ -23,7 +23,7 @@ _RATIO_FROM = 1024**2
 """Entries below this size may have any ratio: they harm nobody."""
 
 _PRODUCT_METADATA = re.compile(r"MTD_MSI(L1C|L2A)\.xml", re.IGNORECASE)
-_LONG_NAME = re.compile(r"S2[A-D]_OPER_MTD_SAFL(1C|2A)_\w+\.xml")
+_LONG_NAMED_METADATA = re.compile(r"S2[A-D]_(OPER|USER)_MTD_SAFL(1C|2A)_\w+\.xml")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,6 +120,11 @@ class ZipArchive:
         return self.read(member)
 
 
+def open_archive(path: Path) -> FolderArchive | ZipArchive:
+    """List a product's files, be it a folder or a zip; raises `InvalidProductError`."""
+    return open_folder(path) if path.is_dir() else open_zip(path)
+
+
 def open_folder(root: Path) -> FolderArchive:
     """List a folder's files; links to folders are not followed, hidden files are left out."""
     walk = root.walk(on_error=_refuse_unreadable)
@@ -160,12 +165,12 @@ def open_zip(path: Path) -> ZipArchive:
 
 def product_metadata(archive: Archive) -> str:
     """Name of the product-level metadata file; raises `InvalidProductError` where there is not exactly one."""
-    found = [name for name in archive.members if _PRODUCT_METADATA.fullmatch(name)]
-    _refuse_long_names(archive.source, archive.members)
+    found = [name for name in archive.members if is_product_metadata(name)]
     if len(found) != 1:
         raise InvalidProductError(
             f"{archive.source}: {'several product metadata files: ' + ', '.join(found) if found else 'no'} "
-            "MTD_MSIL1C.xml or MTD_MSIL2A.xml at its top; give the product's own folder or zip"
+            "MTD_MSIL1C.xml or MTD_MSIL2A.xml at its top (nor S2?_OPER_MTD_SAFL1C_*.xml, as in products of 2015-16); "
+            "give the product's own folder or zip"
         )
     return found[0]
 
@@ -175,9 +180,13 @@ def is_product_metadata(name: str) -> bool:
     return _PRODUCT_METADATA.fullmatch(name) is not None
 
 
+def is_long_named_metadata(name: str) -> bool:
+    """Whether a file name is that of product-level metadata under the long names of 2015-16."""
+    return _LONG_NAMED_METADATA.fullmatch(name) is not None
+
+
 def _product_prefix(path: Path, files: Mapping[str, zipfile.ZipInfo]) -> str:
-    found = [name for name in files if is_product_metadata(PurePosixPath(name).name)]
-    _refuse_long_names(str(path), files)
+    found = [name for name in files if _is_any_metadata(PurePosixPath(name).name)]
     if not found:
         raise InvalidProductError(f"{path}: no MTD_MSIL1C.xml or MTD_MSIL2A.xml in the zip: no Sentinel-2 product")
     depth = min(name.count("/") for name in found)
@@ -189,14 +198,8 @@ def _product_prefix(path: Path, files: Mapping[str, zipfile.ZipInfo]) -> str:
     return prefixes[0]
 
 
-def _refuse_long_names(source: str, names: Iterable[str]) -> None:
-    """Products before December 2016 hold many tiles each, in another layout, and have all been reprocessed since."""
-    for name in names:
-        if _LONG_NAME.fullmatch(PurePosixPath(name).name):
-            raise InvalidProductError(
-                f"{source}: a product of many tiles under the long names of 2015-16 ({name}): not supported; "
-                "fetch its reprocessing (Collection 1, baseline 05.00), which has one product per tile"
-            )
+def _is_any_metadata(name: str) -> bool:
+    return is_product_metadata(name) or is_long_named_metadata(name)
 
 
 def _check_entries(path: Path, entries: list[zipfile.ZipInfo]) -> None:

@@ -15,6 +15,7 @@ from typing import Any, cast
 from ingest.errors import InvalidProductError
 from ingest.products.archive import FolderArchive, is_product_metadata, open_folder
 from ingest.products.base import Document
+from ingest.products.long_names import granule_name, granule_scene, is_long_name
 from ingest.products.metadata import SIZE_LIMIT, Metadata
 from ingest.products.safe import (
     SafeProduct,
@@ -24,7 +25,7 @@ from ingest.products.safe import (
     native_images,
     read_document,
 )
-from ingest.products.safe_metadata import read_metadata
+from ingest.products.safe_metadata import product_name, read_metadata
 from stac.bands import BANDS, LAYERS, Level
 from stac.errors import NameFormatError
 from stac.naming import ProductName, Tile
@@ -52,22 +53,26 @@ def open_aws(path: Path, assets: frozenset[str] | None = None) -> SafeProduct:
     `MissingImageError` naming every missing image.
     """
     archive = open_folder(path)
-    info, name = _tile_info(archive)
+    info, tile, named = _tile_info(archive)
     if _GRANULE not in archive.members:
         raise InvalidProductError(f"{archive.source}: no {_GRANULE}, the tile's metadata: fetch it again")
     granule = read_document(archive, _GRANULE)
     where, product = _product_metadata(archive, info)
+    of_product, of_tile = Metadata(product, where), Metadata(granule, f"{archive.source}: {_GRANULE}")
+    name = granule_name(of_product, of_tile) if named is None else product_name(of_product, str(named))
+    if name.tile != tile:
+        raise InvalidProductError(f"{archive.source}: {_TILE_INFO}: it is about tile {tile}, but the product is {name}")
     metadata = read_metadata(
-        Metadata(product, where),
-        Metadata(granule, f"{archive.source}: {_GRANULE}"),
-        folder=str(name),
+        of_product,
+        of_tile,
+        name=name,
         fingerprint=inventory_fingerprint(archive, product),
     )
     level = cast("Level", name.level)
     files = choose_images(_images(archive, level), level, assets, archive.source, _expected_file)
     check_sizes(archive, files)
     return SafeProduct(
-        scene=replace(metadata.scene, source="aws"),
+        scene=replace(granule_scene(metadata.scene, of_product) if named is None else metadata.scene, source="aws"),
         images={image: metadata.radiometry[image] for image in files},
         documents=(
             _document("product_metadata", "product_metadata.xml", product),
@@ -79,20 +84,19 @@ def open_aws(path: Path, assets: frozenset[str] | None = None) -> SafeProduct:
     )
 
 
-def _tile_info(archive: FolderArchive) -> tuple[dict[str, Any], ProductName]:
-    """`tileInfo.json` and the product that it names, whose tile must be the one it tells."""
+def _tile_info(archive: FolderArchive) -> tuple[dict[str, Any], Tile, ProductName | None]:
+    """`tileInfo.json`, the tile that it tells and the product; None of one of 2015-16, whose name tells no tile."""
     label = f"{archive.source}: {_TILE_INFO}"
     if _TILE_INFO not in archive.members:
         raise InvalidProductError(f"{archive.source}: no {_TILE_INFO}, which names the product: fetch it again")
     try:
         info = json.loads(read_document(archive, _TILE_INFO))
-        name = ProductName.parse(str(info["productName"]))
+        text = str(info["productName"])
+        name = None if is_long_name(text) else ProductName.parse(text)
         tile = Tile.parse(f"{int(info['utmZone']):02d}{info['latitudeBand']}{info['gridSquare']}")
     except (ValueError, RecursionError, KeyError, TypeError, NameFormatError) as error:
         raise InvalidProductError(f"{label}: not what AWS writes: {error!r}") from error
-    if tile != name.tile:
-        raise InvalidProductError(f"{label}: it is about tile {tile}, but names the product {name}")
-    return info, name
+    return info, tile, name
 
 
 def _product_metadata(archive: FolderArchive, info: dict[str, Any]) -> tuple[str, bytes]:

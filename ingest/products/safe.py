@@ -8,18 +8,20 @@ from pathlib import Path, PurePosixPath
 from typing import cast
 
 from ingest.errors import InvalidProductError, MissingImageError
-from ingest.products.archive import Archive, open_folder, open_zip, product_metadata
+from ingest.products.archive import Archive, open_archive, product_metadata
 from ingest.products.base import Document, Raster
 from ingest.products.images import Extent, check_extent, decode, required_images
 from ingest.products.manifest import Listed, check_digest, read_manifest, rewritten
 from ingest.products.metadata import SIZE_LIMIT, Metadata
-from ingest.products.safe_metadata import read_metadata
+from ingest.products.safe_metadata import product_name, read_metadata
 from stac.bands import BANDS, LAYERS, Level, bands_of, layers_of
+from stac.naming import ProductName
 from stac.scene import Radiometry, Scene
 
 _GRANULE = re.compile(r"GRANULE/([^/]+)/MTD_TL\.xml", re.IGNORECASE)
 _IMAGE = re.compile(r"(?:^|_)(B\d\d|B8A|SCL|AOT|WVP|TCI)(?:_(10|20|60)m)?\.(?:jp2|tiff?)", re.IGNORECASE)
 _PROBABILITY = re.compile(r"(?:MSK_(CLD|SNW)PRB|\w+_(CLD|SNW))_20m\.(?:jp2|tiff?)", re.IGNORECASE)
+MANIFEST = "manifest.safe"
 _LAZY_PROVENANCE = "sen2chain_info.xml"
 """Sen2Chain adds this file when it first reads a product, which does not change the product."""
 
@@ -58,47 +60,92 @@ class SafeProduct:
         return raster
 
 
-def open_safe(path: Path, assets: frozenset[str] | None = None, *, renamed: bool = False) -> SafeProduct:
-    """Open a SAFE folder or zip and check its inventory.
+@dataclass(frozen=True, kw_only=True)
+class Granule:
+    """What of a product makes one tile: its metadata files' names in the archive, and how its images are told apart.
 
-    `assets` restricts the images that must be there and are offered. `renamed`: the folder's name counts where it
-    differs from the metadata's in its discriminator. Raises `InvalidProductError`, or
+    `image_key` tells of a file in the granule's folder which image at which resolution it is (None: not in the name);
+    `expected` under which name an image is looked for.
+    """
+
+    product_file: str
+    granule_file: str
+    image_key: Callable[[str, str], tuple[str, int | None] | None]
+    expected: Callable[[str, Level], str]
+
+    @property
+    def folder(self) -> str:
+        """The granule's folder in the archive."""
+        return PurePosixPath(self.granule_file).parent.as_posix()
+
+
+def open_safe(path: Path, assets: frozenset[str] | None = None, *, renamed: bool = False) -> SafeProduct:
+    """Open a SAFE folder or zip and check its inventory: see `read_safe`.
+
+    `renamed`: the folder's name counts where it differs from the metadata's in its discriminator.
+    """
+    return read_safe(open_archive(path), assets, renamed=renamed)
+
+
+def read_safe(archive: Archive, assets: frozenset[str] | None = None, *, renamed: bool = False) -> SafeProduct:
+    """Check a product's inventory and read its metadata.
+
+    `assets` restricts the images that must be there and are offered. Raises `InvalidProductError`, or
     `MissingImageError` naming every missing image.
     """
-    archive = open_folder(path) if path.is_dir() else open_zip(path)
-    product_file = product_metadata(archive)
-    granule_file = _granule_metadata(archive)
-    product, granule = (read_document(archive, name) for name in (product_file, granule_file))
-    manifest = read_document(archive, "manifest.safe") if "manifest.safe" in archive.members else None
+
+    def name(product: Metadata, _: Metadata) -> ProductName:
+        return product_name(product, archive.name, renamed=renamed)
+
+    granule = Granule(
+        product_file=product_metadata(archive),
+        granule_file=_granule_metadata(archive),
+        image_key=image_key,
+        expected=expected_file,
+    )
+    return read_granule(archive, granule, assets, name)
+
+
+def read_granule(
+    archive: Archive,
+    granule: Granule,
+    assets: frozenset[str] | None,
+    name: Callable[[Metadata, Metadata], ProductName],
+) -> SafeProduct:
+    """Read one granule, whose `name` follows from the product's and its own metadata; raises as `read_safe` does."""
+    names = granule.product_file, granule.granule_file
+    product, tile = (read_document(archive, file) for file in names)
+    manifest = read_document(archive, MANIFEST) if MANIFEST in archive.members else None
+    of_product, of_tile = (
+        Metadata(content, f"{archive.source}: {file}") for file, content in zip(names, (product, tile), strict=True)
+    )
     metadata = read_metadata(
-        Metadata(product, f"{archive.source}: {product_file}"),
-        Metadata(granule, f"{archive.source}: {granule_file}"),
-        folder=archive.name,
-        renamed=renamed,
+        of_product,
+        of_tile,
+        name=name(of_product, of_tile),
         fingerprint=inventory_fingerprint(archive, product, manifest or b""),
     )
     level = cast("Level", metadata.scene.name.level)
-    folder = PurePosixPath(granule_file).parent.as_posix()
-    found = find_images(archive.members, folder, level)
-    files = choose_images(found, level, assets, f"{archive.source}: {folder}/IMG_DATA", _expected_file)
+    found = find_images(archive.members, granule, level)
+    files = choose_images(found, level, assets, f"{archive.source}: {granule.folder}/IMG_DATA", granule.expected)
     check_sizes(archive, files)
+    documents = {"product_metadata": (names[0], product), "granule_metadata": (names[1], tile)}
     return SafeProduct(
         scene=metadata.scene,
-        images={name: metadata.radiometry[name] for name in files},
-        documents=_documents({"product_metadata": (product_file, product), "granule_metadata": (granule_file, granule)})
-        + (_documents({"safe_manifest": ("manifest.safe", manifest)}) if manifest else ()),
+        images={image: metadata.radiometry[image] for image in files},
+        documents=_documents(documents) + (_documents({"safe_manifest": (MANIFEST, manifest)}) if manifest else ()),
         archive=archive,
         files=files,
         extent=metadata.extent,
-        listed=read_manifest(manifest, f"{archive.source}: manifest.safe") if manifest else {},
+        listed=read_manifest(manifest, f"{archive.source}: {MANIFEST}") if manifest else {},
     )
 
 
-def find_images(members: Iterable[str], granule: str, level: Level) -> dict[str, str]:
+def find_images(members: Iterable[str], granule: Granule, level: Level) -> dict[str, str]:
     """The file of each image in a granule's folder, at its native resolution."""
     found: dict[tuple[str, int | None], str] = {}
     for member in members:
-        key = _image_key(member, granule)
+        key = granule.image_key(member, granule.folder)
         if key is None:
             continue
         if key in found:
@@ -120,7 +167,7 @@ def native_images(found: Mapping[tuple[str, int | None], str], level: Level) -> 
     return files
 
 
-def _image_key(member: str, granule: str) -> tuple[str, int | None] | None:
+def image_key(member: str, granule: str) -> tuple[str, int | None] | None:
     """Image and resolution (None where the name has none) of a granule's file; None for any other file."""
     folder, _, file = member.rpartition("/")
     if folder.startswith(f"{granule}/IMG_DATA") and (match := _IMAGE.search(file)) and match.end() == len(file):
@@ -150,7 +197,8 @@ def choose_images(
     return {name: file for name, file in files.items() if assets is None or name in assets}
 
 
-def _expected_file(name: str, level: Level) -> str:
+def expected_file(name: str, level: Level) -> str:
+    """Under which name an image is looked for."""
     if name in ("CLDPRB", "SNWPRB"):
         return f"QI_DATA/MSK_{name}_20m.jp2"
     gsd = BANDS[name].gsd if name in BANDS else LAYERS[name].gsd if name in LAYERS else None

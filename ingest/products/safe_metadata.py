@@ -26,6 +26,9 @@ QUALITY_PERCENTAGES = (
 )  # fmt: skip
 """Shares of the scene in per cent: `VEGETATION_PERCENTAGE` in the XML, `s2:vegetation_percentage` in STAC."""
 
+_CALLED_BEFORE = {"not_vegetated": "BARE_SOILS", "unclassified": "LOW_PROBA_CLOUDS"}
+"""What Sen2Cor 2.0-2.3 called the same classes, 5 and 7."""
+
 _QUANTIFICATION = {
     "L1C": ("QUANTIFICATION_VALUE",),
     "L2A": ("BOA_QUANTIFICATION_VALUE", "L2A_BOA_QUANTIFICATION_VALUE"),
@@ -43,19 +46,34 @@ class SafeMetadata:
     extent: Extent
 
 
-def read_metadata(
-    product: Metadata, granule: Metadata, *, folder: str, fingerprint: str, renamed: bool = False
-) -> SafeMetadata:
-    """Read a product's metadata; raises `InvalidProductError` naming file and element.
-
-    `folder` is the name of the product's folder: where it is a product name too, it must be the same, but for its
-    discriminator if `renamed`; then the folder's name is the product's.
-    """
-    name = _name(product, folder, renamed=renamed)
+def read_metadata(product: Metadata, granule: Metadata, *, name: ProductName, fingerprint: str) -> SafeMetadata:
+    """Read the metadata of the product called `name`; raises `InvalidProductError` naming file and element."""
     level = cast("Level", name.level)
     scene = _scene(name, product, granule, fingerprint)
     _check_identity(scene, product)
     return SafeMetadata(scene=scene, radiometry=read_radiometry(product, level), extent=read_extent(granule))
+
+
+def product_name(product: Metadata, folder: str, *, renamed: bool = False) -> ProductName:
+    """The product's name, by its metadata; raises `InvalidProductError` naming file and element.
+
+    `folder` is the name of the product's folder: where it is a product name too, it must be the same, but for its
+    discriminator if `renamed`; then the folder's name is the product's.
+    """
+    uri = product.text("PRODUCT_URI", "PRODUCT_URI_2A", "PRODUCT_URI_1C")
+    try:
+        name = ProductName.parse(uri or folder)
+    except NameFormatError as error:
+        raise InvalidProductError(f"{product.label}: PRODUCT_URI: {error}") from error
+    try:
+        named = ProductName.parse(folder)
+    except NameFormatError:
+        return name
+    if renamed and replace(name, discriminator=named.discriminator) == named:
+        return named
+    if named != name:
+        raise InvalidProductError(f"{product.label}: PRODUCT_URI is {name}, but the product is named {named}")
+    return name
 
 
 def read_radiometry(product: Metadata, level: Level) -> dict[str, Radiometry]:
@@ -89,9 +107,9 @@ def read_quality(product: Metadata, granule: Metadata) -> dict[str, float | str]
     """Further `s2:*` properties; where the two files differ the granule's wins, it is about the tile."""
     quality: dict[str, float | str] = {}
     for name in QUALITY_PERCENTAGES:
-        element = f"{name.upper()}_PERCENTAGE"
-        value = granule.number(element)
-        value = product.number(element) if value is None else value
+        elements = [f"{known}_PERCENTAGE" for known in (name.upper(), _CALLED_BEFORE.get(name)) if known]
+        value = granule.number(*elements)
+        value = product.number(*elements) if value is None else value
         if value is not None:
             quality[f"s2:{name}_percentage"] = value
     for key, element in (("s2:product_type", "PRODUCT_TYPE"), ("s2:datatake_type", "DATATAKE_TYPE")):
@@ -115,23 +133,6 @@ def view_angles(granule: Metadata) -> tuple[float | None, float | None]:
         return None, None
     direction = math.atan2(sum(map(math.sin, azimuths)), sum(map(math.cos, azimuths)))
     return math.degrees(direction) % 360, sum(zeniths) / len(zeniths)
-
-
-def _name(product: Metadata, folder: str, *, renamed: bool) -> ProductName:
-    uri = product.text("PRODUCT_URI", "PRODUCT_URI_2A", "PRODUCT_URI_1C")
-    try:
-        name = ProductName.parse(uri or folder)
-    except NameFormatError as error:
-        raise InvalidProductError(f"{product.label}: PRODUCT_URI: {error}") from error
-    try:
-        named = ProductName.parse(folder)
-    except NameFormatError:
-        return name
-    if renamed and replace(name, discriminator=named.discriminator) == named:
-        return named
-    if named != name:
-        raise InvalidProductError(f"{product.label}: PRODUCT_URI is {name}, but the product is named {named}")
-    return name
 
 
 def _scene(name: ProductName, product: Metadata, granule: Metadata, fingerprint: str) -> Scene:

@@ -7,10 +7,10 @@ from typing import Any
 from rasterio.errors import RasterioError
 from rasterio.io import MemoryFile
 
-from ingest.derive import needed_images
 from ingest.errors import StoreError
 from ingest.products.base import Document, Raster
 from ingest.store import Store
+from stac.bands import BANDS
 from stac.naming import ProductName
 from stac.scene import Footprint, Grid, Radiometry, Scene
 
@@ -54,7 +54,7 @@ class StoredProduct:
     def images(self) -> Mapping[str, Radiometry]:
         """The images that an index product may be made from, as far as the item has them."""
         assets = self._item["assets"]
-        return {name: _radiometry(assets[name]) for name in sorted(needed_images(modelled=True) & set(assets))}
+        return {name: _radiometry(assets[name]) for name in [*BANDS, "SCL", "CLDPRB"] if name in assets}
 
     @property
     def documents(self) -> Sequence[Document]:

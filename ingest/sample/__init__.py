@@ -2,6 +2,7 @@
 
 from ingest.sample.archive import Order, demo_archive, demo_orders
 from ingest.sample.grid import TileGrid
+from ingest.sample.long_names import granule_folder, write_long_product
 from ingest.sample.pixels import cloud_probability, expected, image, reflectance, scl, valid_mask
 from ingest.sample.product import product_path, write_product
 from ingest.sample.spec import ProductSpec, swath_through
@@ -14,11 +15,13 @@ __all__ = [
     "demo_archive",
     "demo_orders",
     "expected",
+    "granule_folder",
     "image",
     "product_path",
     "reflectance",
     "scl",
     "swath_through",
     "valid_mask",
+    "write_long_product",
     "write_product",
 ]

@@ -37,7 +37,7 @@ def write_product(spec: ProductSpec, folder: Path, *, zipped: bool = False) -> P
     _write_images(spec, tree)
     _write_texts(spec, tree)
     (tree / "manifest.safe").write_bytes(manifest(spec, data_objects(tree, digest_of(spec))))
-    (_zip(tree, draft / final.name) if zipped else tree).rename(final)
+    (zip_tree(tree, draft / final.name) if zipped else tree).rename(final)
     shutil.rmtree(draft)
     return final
 
@@ -71,7 +71,8 @@ def _write_texts(spec: ProductSpec, tree: Path) -> None:
         (tree / path).write_bytes(text)
 
 
-def _zip(tree: Path, path: Path) -> Path:
+def zip_tree(tree: Path, path: Path) -> Path:
+    """Pack the product's folder `tree` as `path`."""
     with ZipFile(path, "w") as archive:
         for file in sorted(entry for entry in tree.rglob("*") if entry.is_file()):
             # JPEG 2000 does not get smaller.

@@ -103,9 +103,13 @@ def _by_ledger(entry: Entry | None, *, again: bool) -> str | None:
     if entry is None or again:
         return None
     if entry.source.endswith(f":{entry.id}"):  # a provider's address: never fetched
-        return f"{entry.state}: {entry.reason}" if entry.state in ("invalid", "removed") else None
+        return None if entry.state in ("seen", "failed", "downloading") else _told(entry)
     if entry.state in ("seen", "downloaded", "failed"):
         return f"in the inbox: {entry.source}" if Path(entry.source).exists() else None
+    return _told(entry)
+
+
+def _told(entry: Entry) -> str:
     return f"{entry.state}{f': {entry.reason}' if entry.reason else ''}"
 
 

@@ -11,7 +11,7 @@ from shapely.errors import ShapelyError
 from shapely.geometry import mapping, shape
 
 from stac.days import parse_day
-from stac.naming import Baseline, Tile
+from stac.naming import Baseline, Tile, parse_baselines
 
 if TYPE_CHECKING:
     from ingest.sources.base import Offer
@@ -94,14 +94,6 @@ def query_of(values: Mapping[str, Any], today: date) -> Query:
         max_baseline=high,
         newest_only=values.get("newest_only") is not False,
     )
-
-
-def parse_baselines(text: str) -> tuple[Baseline | None, Baseline | None]:
-    """`05.11`, or a range of which either end may be open: `05.00..`, `..04.00`, `04.00..05.11`."""
-    low, dots, high = (part.strip() for part in text.partition(".."))
-    if not dots:
-        low = high = text
-    return Baseline.parse(low) if low else None, Baseline.parse(high) if high else None
 
 
 def whole_days(start: date, end: date) -> tuple[datetime, datetime]:

@@ -8,7 +8,6 @@ from itertools import batched, count
 from typing import Any
 
 import archive
-import pystac
 
 from stac import catalog
 from stac.bands import bands_of, layers_of
@@ -28,7 +27,7 @@ _SPAN = 12
 class Registered:
     """What is registered of a product."""
 
-    items: tuple[pystac.Item, pystac.Item]
+    items: tuple[dict[str, Any], dict[str, Any]]
     assets: tuple[StoredAsset, ...]
 
 
@@ -63,7 +62,8 @@ def _product(settings: Settings, template: Scene, tile: archive.Tile, moment: da
         scene_item(scene, [*bands, *layers], footprint, settings),
         index_item(scene, [*images, mask], footprint, settings),
     )
-    return Registered(items=items, assets=(*bands, *layers, *images, mask))
+    scene_document, index_document = (item.to_dict(include_self_link=False, transform_hrefs=False) for item in items)
+    return Registered(items=(scene_document, index_document), assets=(*bands, *layers, *images, mask))
 
 
 def _image(*arguments: Any) -> StoredAsset:

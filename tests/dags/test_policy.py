@@ -16,7 +16,7 @@ def test_every_dag_file_can_be_imported(bag):
     assert bag.import_errors == {}
     assert set(bag.dags) == {
         "backfill", "derive_indices", "discover_products", "download_products", "expire_jobs", "export_geoparquet",
-        "extract_series", "ingest_products", "pack_series", "reconcile_catalogue",
+        "extract_series", "ingest_products", "l1c_to_l2a", "pack_series", "reconcile_catalogue", "retention",
     }  # fmt: skip
 
 
@@ -125,6 +125,9 @@ print(json.dumps(sorted({name.partition(".")[0] for name in set(sys.modules) - b
         ("discover_products", "provider", "peps"),
         ("discover_products", "orbits", [0]),
         ("download_products", "limit", 0),
+        ("derive_indices", "limit", 0),
+        ("retention", "dry_run", "perhaps"),
+        ("l1c_to_l2a", "limit", 0),
     ],
 )
 def test_parameters_that_make_no_sense_are_refused(bag, dag, name, value):
@@ -141,6 +144,7 @@ def test_the_asset_event_comes_from_one_task(bag):
         ("discover_products", "sentinel-2-offers"),
         ("download_products", "sentinel-2-inbox"),
         ("ingest_products", "sentinel-2-l2a"),
+        ("l1c_to_l2a", "sentinel-2-inbox"),
     ):
         tasks = bag.dags[name].tasks
         outlets = {task.task_id: [asset.name for asset in task.outlets] for task in tasks if task.outlets}

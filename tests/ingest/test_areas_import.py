@@ -6,9 +6,12 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from ingest.areas_import import read_lines
+from ingest.areas_import import read_header, read_lines
 from ingest.cli import app
 from stac import areas
+from stac.areas_rules import Rule
+from stac.errors import InvalidDocumentError
+from stac.indices import INDICES
 
 JOB = """\
 logs = True
@@ -34,9 +37,13 @@ def test_each_column_of_a_job_is_taken_or_told() -> None:
         tiles=["48PWU"],
         first_day="today-60",
         max_cloud=80,
-        comment="delta; west; cloudmasks=CM001/CM004-CSH1-TPP1; indices=NDVI/NDWIGAO; remove=l1c-new-cc80/l2a-all",
+        masks=["cm001", "cm004"],
+        indices=["NDVI", "NDWIGAO"],
+        retention=[Rule(level="l1c", cloud=80), Rule(level="l2a", age=0)],
+        comment="delta; west",
     )
-    assert "compute_l2a" in first.notes[0] or "compute_l2a" in first.notes[1]
+    for said in ("compute_l2a", "CM004-CSH1-TPP1 becomes CM004-CSH1-CMP1", "l2a-all becomes l2a:age=0; the only copy"):
+        assert any(said in note for note in first.notes), first.notes
     assert off.area == areas.Area(
         name="job-1-48PVU",
         tiles=["48PVU"],
@@ -45,7 +52,7 @@ def test_each_column_of_a_job_is_taken_or_told() -> None:
         levels=["l1c", "l2a"],
         newest_only=False,
         enabled=False,
-        comment="indices=All",
+        indices=list(INDICES),
     )
     assert any("peps" in note for note in off.notes)
     assert again.area is not None
@@ -54,6 +61,22 @@ def test_each_column_of_a_job_is_taken_or_told() -> None:
     assert ["tile" in broken[0].reason, "yesterday" in broken[1].reason, "many" in broken[2].reason] == [True] * 3
     assert idle.area is not None
     assert (idle.area.enabled, idle.notes) == (False, ["download is off: disabled"])
+
+
+def test_what_is_unknown_in_a_column_is_told_and_what_is_no_column_is_kept() -> None:
+    text = "tile;cloudmasks;indices;remove;colour\n48PWU;OCM_v1_0/SNOW;NDVI/XYZ;l3-all;blue\n"
+    (line,) = read_lines(text, "x")
+    assert line.area == areas.Area(
+        name="x-48PWU", tiles=["48PWU"], masks=["ocm"], indices=["NDVI"], comment="colour=blue"
+    )
+    for said in ("SNOW is no mask", "XYZ", "l3-all is not understood", "colour=blue"):
+        assert any(said in note for note in line.notes), line.notes
+
+
+def test_each_line_of_a_header_is_told_what_is_in_its_place() -> None:
+    told = read_header(JOB)
+    assert [line.partition(" = ")[0] for line in told] == ["logs", "timing", "tries"]
+    assert "schedules" in told[1]
 
 
 def test_tiles_to_watch_are_read_by_their_header() -> None:
@@ -98,6 +121,26 @@ def test_the_command_keeps_areas(run, tmp_path: Path, settings) -> None:
     area = listed(run)["delta"]
     assert (area["levels"], area["first_day"], area["enabled"], area["max_cloud"]) == (["l1c"], "2020-01-01", False, 70)
     assert run("enable", "delta")[0] == 0
+
+    made = ("--index", "ndvi", "--index", "EVI", "--mask", "ocm", "--orbit", "75", "--baseline", "05.00..")
+    assert run("edit", "delta", *made, "--retention", "l1c:age=90")[0] == 0
+    area = listed(run)["delta"]
+    assert (area["indices"], area["masks"]) == (["NDVI", "EVI"], ["ocm"])
+    assert (area["orbits"], area["baseline"]) == ([75], "05.00..")
+    assert areas.areas(settings)[0].retention == [Rule(level="l1c", age=90)]
+    assert run("list")[1].rstrip("\n").endswith("R075 05.00.. NDVI EVI ocm\tl1c:age=90")
+    assert (
+        run("edit", "delta", "--index", "default", "--baseline", "default", "--orbit", "0", "--retention", "none")[0]
+        == 0
+    )
+    area = listed(run)["delta"]
+    assert (area["indices"], area["orbits"], area["baseline"], area["retention"]) == ([], [], None, [])
+    assert run("edit", "delta", "--retention", "default")[0] == 0
+    assert listed(run)["delta"]["retention"] is None
+    for wrong in (("--index", "XYZ"), ("--mask", "snow"), ("--orbit", "144"), ("--baseline", "05.11..04.00")):
+        with pytest.raises(InvalidDocumentError):
+            run("edit", "delta", *wrong)
+    assert run("edit", "delta", "--retention", "l1c")[0] == 2
 
     name = areas.request(settings, {"type": "Point", "coordinates": [104.5, 11.5]}).name
     assert run("list", "--state", "requested")[1].startswith(f"{name}\trequested\tPoint\t")

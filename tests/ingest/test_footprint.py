@@ -2,8 +2,8 @@ import antimeridian
 import numpy as np
 import pytest
 from pyproj import Transformer
-from shapely import contains_xy
-from shapely.geometry import shape
+from shapely import contains_xy, segmentize
+from shapely.geometry import LineString, shape
 
 from ingest.footprint import from_grid, from_pixels
 from stac.scene import Grid
@@ -73,3 +73,20 @@ def test_across_the_antimeridian_the_footprint_is_split(epsg: int, left: float, 
 def test_a_whole_grid() -> None:
     found = from_grid(CAMBODIA)
     assert found.bbox == pytest.approx((105.0, 11.67, 106.0, 12.66), abs=0.02)
+
+
+@pytest.mark.parametrize(
+    ("epsg", "top", "vertices"),
+    [(32648, 1400040.0, 20), (32633, 5000040.0, 40), (32719, 3900040.0, 55), (32635, 8900040.0, 90)],
+)
+def test_an_edge_is_followed_to_half_a_pixel_by_few_vertices(epsg: int, top: float, vertices: int) -> None:
+    where = grid(epsg, 199980.0, top, 10980)
+    outline = from_grid(where).geometry["coordinates"][0]
+    # Along each edge in metres, where it is straight.
+    left, bottom, right, top = where.bounds
+    to_metres = Transformer.from_crs(4326, epsg, always_xy=True)
+    lon, lat = segmentize(LineString(outline), 0.001).xy
+    east, north = to_metres.transform(np.array(lon), np.array(lat))
+    sides = np.abs(np.stack([east - left, east - right, north - bottom, north - top]))
+    assert sides.min(axis=0).max() < 5  # half a pixel: its middle is inside
+    assert len(outline) < vertices

@@ -11,9 +11,10 @@ import rasterio
 from pydantic import SecretStr
 
 from ingest.convert import convert
+from ingest.derivation import derive_product
 from ingest.errors import IngestError
 from ingest.omnicloudmask import BANDS, CloudModel, cloud_model
-from ingest.pipeline import derive_product, ingest_product
+from ingest.pipeline import ingest_product
 from ingest.products.safe import SafeProduct, open_safe
 from ingest.sample import ProductSpec, expected, write_product
 from stac import catalog

@@ -297,6 +297,9 @@ def test_the_command_packs_says_so_and_packs_no_more(archive):
 def test_assets_are_those_of_the_tables():
     assert packs.assets_of(" ndvi,MASK, ndvi") == ("NDVI", "MASK")
     assert packs.assets_of("") == ()
+    assert packs.assets_of("b04,l1c/B10") == ("B04", "L1C/B10")
+    with pytest.raises(IngestError, match=r"B10, L1C/SCL cannot be packed: choose from .* L1C/B10"):
+        packs.assets_of("B10,L1C/SCL")
     with pytest.raises(IngestError, match="NIR cannot be packed: choose from"):
         packs.assets_of("NDVI,NIR")
 

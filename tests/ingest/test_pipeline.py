@@ -3,6 +3,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,11 +12,13 @@ from pydantic import SecretStr
 from rasterio.io import MemoryFile
 from shapely.geometry import shape
 
-from ingest.pipeline import derive_product, ingest_product, underived
+from ingest import ledger
+from ingest.derivation import derive_product, underived
+from ingest.pipeline import ingest_product
 from ingest.reconcile import report
 from ingest.sample import ProductSpec, expected, swath_through, write_product
 from ingest.store import Store
-from stac import catalog
+from stac import areas, catalog
 from stac.bands import bands_of
 from stac.collections import INDICES, L1C, L2A
 from stac.indices import encode, evaluate, stored_indices, to_reflectance
@@ -216,6 +219,57 @@ def test_a_lost_index_product_is_derived_again(published: str, settings: Setting
     assert after["assets"] == before["assets"]
     assert underived(settings) == []
     assert derive_product("nothing", settings=settings).state == "invalid"
+
+
+def test_an_area_says_which_indices_its_tiles_have(published: str, settings: Settings, folder: Path) -> None:
+    spec = replace(SPEC, sensing=datetime(2025, 8, 13, 3, 11, 21, tzinfo=UTC), size=96)
+    few = replace(spec, sensing=datetime(2025, 8, 18, 3, 11, 21, tzinfo=UTC))
+    areas.add(settings, areas.Area(name="few", tiles=["48PWU"], indices=["NDVI"]))
+    try:
+        assert ingest_product(str(write_product(few, folder)), settings=settings).state == "published"
+        assert set(_assets(settings, few.name)) == {"NDVI", "MASK"}
+        assert underived(settings) == []
+
+        place = {"type": "Point", "coordinates": [105.4, 11.9]}
+        areas.add(settings, areas.Area(name="more", geometry=place, indices=["EVI"]))
+        areas.add(settings, areas.Area(name="elsewhere", tiles=["33TWM"], indices=["NBR"]))
+        assert ingest_product(str(write_product(spec, folder)), settings=settings).state == "published"
+        assert set(_assets(settings, spec.name)) == {"NDVI", "EVI", "MASK"}
+        assert few.name in underived(settings)
+        assert published in underived(settings)
+        assert len(underived(settings, limit=1)) == 1
+        before = _assets(settings, few.name)
+        assert derive_product(few.name, settings=settings).state == "published"
+        after = _assets(settings, few.name)
+        assert set(after) == {"NDVI", "EVI", "MASK"}
+        assert {name: after[name] for name in before} == before
+        assert after["EVI"]["raster:scale"] == 0.0001
+    finally:
+        for name in ("few", "more", "elsewhere"):
+            areas.remove(settings, name)
+    assert few.name in underived(settings)
+    assert derive_product(few.name, settings=settings).state == "published"
+    assert set(_assets(settings, few.name)) == {"EVI", "MASK", *(index.name for index in stored_indices())}
+    catalog.remove([(collection, spec.name) for spec in (spec, few) for collection in (L2A, INDICES)], settings)
+
+
+def _assets(settings: Settings, name: str) -> dict[str, Any]:
+    item = catalog.get_item(settings, INDICES, name)
+    assert item is not None
+    assets: dict[str, Any] = item["assets"]
+    return assets
+
+
+def test_deriving_is_one_worker_s_and_its_failure_is_in_the_ledger(published: str, settings: Settings) -> None:
+    with ledger.product_lock(settings, published):
+        outcome = derive_product(published, settings=settings)
+        assert (outcome.state, "another worker" in str(outcome.reason)) == ("unchanged", True)
+    away = settings.model_copy(update={"s3_bucket": "nowhere"})
+    assert derive_product(published, settings=away).state == "failed"
+    entry = ledger.entries(settings, [published])[published]
+    assert (entry.state, str(entry.reason).startswith("its indices: ")) == ("published", True)
+    assert derive_product(published, settings=settings).state == "published"
+    assert ledger.entries(settings, [published])[published].reason is None
 
 
 def test_reconciliation_sees_what_is_missing_and_what_is_unknown(

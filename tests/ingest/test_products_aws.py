@@ -17,7 +17,7 @@ from ingest.pipeline import ingest_product
 from ingest.products import open_product
 from ingest.products.metadata import Metadata
 from ingest.products.safe_metadata import read_extent, read_quality, view_angles
-from ingest.sample import ProductSpec, write_product
+from ingest.sample import ProductSpec, expected, granule_folder, write_long_product, write_product
 from stac import catalog
 from stac.bands import Level
 from stac.collections import L2A
@@ -93,6 +93,33 @@ def test_product_metadata_may_lie_beside_the_tile_s(safes: dict[Level, Path], tm
     assert open_product(str(alone)).scene.item_id == SPEC.name
 
 
+def test_a_tile_of_2015_is_the_granule_of_its_product(tmp_path: Path) -> None:
+    spec = replace(
+        SPEC,
+        level="L1C",
+        platform="S2A",
+        baseline="02.01",
+        sensing=datetime(2015, 12, 30, 3, 11, 22, 26_000, tzinfo=UTC),
+    )
+    product = write_long_product([spec, replace(spec, tile="48PWT")], tmp_path)
+    granule = product / "GRANULE" / granule_folder(spec)
+    tile = tmp_path / "tile"
+    tile.mkdir()
+    shutil.copy(next(product.glob("S2A_OPER_MTD_SAFL1C_*.xml")), tile / "product_metadata.xml")
+    shutil.copy(next(granule.glob("S2A_OPER_MTD_L1C_TL_*.xml")), tile / "metadata.xml")
+    for image in granule.glob("IMG_DATA/*.jp2"):
+        shutil.copy(image, tile / f"{image.stem.rpartition('_')[2]}.jp2")
+    info = {"utmZone": 48, "latitudeBand": "P", "gridSquare": "WU", "productName": product.stem}
+    (tile / "tileInfo.json").write_text(json.dumps(info))
+    aws, safe = open_product(str(tile)), open_product(str(granule))
+    assert aws.scene.item_id == spec.name
+    assert replace(aws.scene, source="safe", fingerprint=safe.scene.fingerprint) == safe.scene
+    np.testing.assert_array_equal(aws.read("B04").pixels, expected(spec, "B04"))
+    (tile / "tileInfo.json").write_text(json.dumps({**info, "gridSquare": "WT"}))
+    with pytest.raises(InvalidProductError, match=r"about tile 48PWT, but the product is S2A_MSIL1C_.*_T48PWU_"):
+        open_product(str(tile))
+
+
 @pytest.fixture
 def tile(safes: dict[Level, Path], tmp_path: Path) -> Path:
     return rearrange(safes["L2A"], tmp_path)
@@ -119,7 +146,7 @@ def info(**changes: object) -> Callable[[Path], None]:
         (lambda tile: (tile / "tileInfo.json").write_text("{"), "tileInfo.json: not what AWS writes"),
         (lambda tile: (tile / "tileInfo.json").write_text("[" * 100_000), "tileInfo.json: not what AWS writes"),
         (info(productName=None), "tileInfo.json: not what AWS writes: .*None"),
-        (info(gridSquare="WT"), "about tile 48PWT, but names the product .*T48PWU"),
+        (info(gridSquare="WT"), "about tile 48PWT, but the product is .*T48PWU"),
         (info(productPath="../../../../etc"), "no product metadata"),
         (info(productName=SPEC.name.replace("R075", "R076")), "PRODUCT_URI is .*R075.*, but the product is named"),
         (lambda tile: (tile / "R10m" / "B04.jp2").write_bytes(b""), r"empty files: B04 \(R10m/B04.jp2\)"),

@@ -303,19 +303,6 @@ def test_folder_that_may_not_be_read(copy: Path, inside: str, without_rights) ->
         open_product(str(copy))
 
 
-@pytest.mark.parametrize("zipped", [False, True])
-def test_product_of_2015_is_refused_with_advice(tmp_path: Path, *, zipped: bool) -> None:
-    name = "S2A_OPER_PRD_MSIL1C_PDMC_20151231T120000_R051_V20151230T105153_20151230T105153"
-    folder = tmp_path / f"{name}.SAFE"
-    for place in ("GRANULE/S2A_OPER_MSI_L1C_TL_SGS__20151230T1_T31TDH", "GRANULE/S2A_OPER_MSI_L1C_TL_SGS__20151230T2"):
-        (folder / place).mkdir(parents=True)
-        (folder / place / "S2A_OPER_MTD_L1C_TL_SGS__20151230T1_T31TDH.xml").write_text("<x/>")
-    (folder / name.replace("PRD_MSIL1C", "MTD_SAFL1C")).with_suffix(".xml").write_text("<x/>")
-    source = shutil.make_archive(str(tmp_path / "old"), "zip", tmp_path, folder.name) if zipped else str(folder)
-    with pytest.raises(InvalidProductError, match=r"the long names of 2015-16.*fetch its reprocessing"):
-        open_product(source)
-
-
 def test_product_given_by_its_parent(copy: Path) -> None:
     with pytest.raises(InvalidProductError, match="give the product's own folder"):
         open_product(str(copy.parent))

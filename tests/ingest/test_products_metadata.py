@@ -14,7 +14,14 @@ from shapely.geometry import shape
 from ingest.errors import InvalidProductError
 from ingest.products.metadata import Metadata
 from ingest.products.outline import outline
-from ingest.products.safe_metadata import SafeMetadata, read_extent, read_metadata, read_quality, view_angles
+from ingest.products.safe_metadata import (
+    SafeMetadata,
+    product_name,
+    read_extent,
+    read_metadata,
+    read_quality,
+    view_angles,
+)
 from stac.bands import BAND_IDS
 
 REAL = (
@@ -36,10 +43,11 @@ def granule_xml(folder: Path) -> str:
 
 
 def parse(folder: Path, *, product: str | None = None, granule: str | None = None) -> SafeMetadata:
+    described = Metadata((product or product_xml(folder)).encode(), "MTD_MSI.xml")
     return read_metadata(
-        Metadata((product or product_xml(folder)).encode(), "MTD_MSI.xml"),
+        described,
         Metadata((granule or granule_xml(folder)).encode(), "MTD_TL.xml"),
-        folder=folder.name,
+        name=product_name(described, folder.name),
         fingerprint="f",
     )
 

@@ -21,7 +21,7 @@ from stac.indices import stored_indices
 from stac.items import index_item, scene_item
 from stac.naming import ProductName, asset_key, item_prefix
 from stac.scene import Footprint, Grid, Radiometry, Scene, Statistics, StoredAsset
-from stac.settings import Settings
+from stac.settings import Settings, WriterSettings
 
 NAME = "S2A_MSIL2A_20250105T031121_N0511_R075_T48PWU_20250105T062233"
 
@@ -125,12 +125,12 @@ def make_index_assets(scene: Scene, fields: tuple[str, ...] = ()) -> list[Stored
 
 
 @pytest.fixture(scope="session")
-def serve(free_port: Callable[..., int]) -> Callable[[Settings], AbstractContextManager[str]]:
+def serve(free_port: Callable[..., int]) -> Callable[..., AbstractContextManager[str]]:
     """Serves the API on a real port, under /stac, as behind the gateway; yields its address."""
 
     @contextmanager
-    def serving(settings: Settings) -> Iterator[str]:
-        app = create_app(settings)
+    def serving(settings: Settings, writers: WriterSettings | None = None) -> Iterator[str]:
+        app = create_app(settings, writers)
 
         async def under_stac(scope: Any, receive: Any, send: Any) -> None:
             await app({**scope, "root_path": "/stac"}, receive, send)

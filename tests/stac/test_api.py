@@ -14,7 +14,7 @@ from stac import catalog
 from stac.api import create_app
 from stac.collections import COLLECTION_IDS, INDICES, L2A
 from stac.queryables import QUERYABLES
-from stac.search import ITEM_FIELDS
+from stac.vocabulary import ITEM_FIELDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -452,6 +452,32 @@ def test_collections_are_searched_by_text_and_place(client: TestClient) -> None:
     assert found(q="NDVI") == [INDICES]
     assert found(bbox="-60,0,-50,5") == ["sentinel-2-l1c"]
     assert client.get(COLLECTIONS, params={"limit": "1"}).json()["numberMatched"] == 3
+
+
+@pytest.mark.parametrize(
+    ("path", "media_type"),
+    [
+        (f"{SEARCH}?limit=2", "application/geo+json"),
+        (f"{SEARCH}?limit=2&fields=id", "application/geo+json"),
+        (f"{COLLECTIONS}/{L2A}/items?limit=2", "application/geo+json"),
+        (f"{COLLECTIONS}?limit=1", "application/json"),
+        (f"{COLLECTIONS}?limit=1&fields=id,item_assets,links", "application/json"),
+    ],
+)
+def test_pages_are_linked_by_next_and_prev(client: TestClient, path: str, media_type: str) -> None:
+    def linked(page: Any, rel: str) -> Any:
+        (link,) = [link for link in page["links"] if link["rel"] == rel]
+        assert link["type"] == media_type
+        return client.get(link["href"].removeprefix("http://testserver")).json()
+
+    first = client.get(path).json()
+    second = linked(first, "next")
+    assert second.get("features", second.get("collections")) != first.get("features", first.get("collections"))
+    again = linked(second, "prev")
+    assert again.get("features") == first.get("features")
+    assert again.get("collections") == first.get("collections")
+    for page in (first, second, again):
+        assert "previous" not in {link["rel"] for link in page["links"]}
 
 
 def test_queryables_are_typed(client: TestClient) -> None:

@@ -12,7 +12,7 @@ from stac import catalog
 from stac.aggregation import AGGREGATIONS, CONFORMANCE, chosen, statement
 from stac.api import create_app
 from stac.collections import INDICES, L2A
-from stac.search import SearchError
+from stac.errors import SearchError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import jsonschema
@@ -12,11 +12,15 @@ import pytest
 from morecantile import tms
 from starlette.testclient import TestClient
 
+from ingest import reconcile
 from ingest.pipeline import ingest_product
 from ingest.sample import ProductSpec, write_product
+from stac import status
 from stac.api import create_app
 from stac.api_links import add_item_links, shown
 from stac.collections import COLLECTION_IDS, INDICES, L1C, L2A
+from stac.inventory import object_keys
+from stac.settings import WriterSettings
 from tiler.app import create_app as create_tiler
 from tiler.app import use_store
 
@@ -153,3 +157,26 @@ def test_an_item_without_a_picture_gets_no_map() -> None:
     assert [link["rel"] for link in item["links"]] == ["timeseries"]
     assert item["links"][0]["href"].startswith("https://eo.example.org/raster/collections/")
     assert item["stac_extensions"] == []
+
+
+def test_what_a_writer_removes_leaves_the_bucket_and_stays_away(archive: Settings, tmp_path: Path) -> None:
+    token = "0123456789abcdef" * 4
+    named = object_keys(archive)
+    ours = {key for collection in (L2A, INDICES) for key in named[collection, SPEC.name]}
+    app = create_app(archive, WriterSettings(token=token))
+    with TestClient(app, headers={"Authorization": f"Bearer {token}"}) as writer:
+        for collection, state in ((L2A, "published"), (INDICES, "removed")):
+            gone = writer.delete(f"/collections/{collection}/items/{SPEC.name}")
+            assert gone.json() == {"deleted item": SPEC.name}
+            (entry,) = [one for one in status.products(archive) if one.id == SPEC.name]
+            assert (entry.state, entry.reason) == (state, "removed over the API")
+
+    assert set(reconcile.report(archive).unknown) == ours
+    again = ingest_product(str(write_product(SPEC, tmp_path)), settings=archive)
+    assert (again.state, again.reason) == (
+        "unchanged",
+        f"removed over the API; bring it back with: sen2extract retry {SPEC.name}",
+    )
+    assert set(reconcile.fix(archive, older_than=timedelta(0)).removed) == ours
+    left = reconcile.report(archive)
+    assert (left.unknown, left.missing, left.items) == ((), (), 1)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import psycopg
 import pytest
 from starlette.testclient import TestClient
@@ -167,9 +171,11 @@ def test_a_broken_item_is_refused_by_its_fault(client: TestClient, document: Any
         assert client.put(f"{ITEMS}/a", json=document).status_code == 400
 
 
-@pytest.mark.parametrize("body", [b"{", b"\xff\xfe", b"[" * 5000, b"null", b"1"])
+@pytest.mark.parametrize("body", [b"", b"{", b"\xff\xfe", b"[" * 5000, b"null", b"1"])
 def test_a_body_that_is_no_document(client: TestClient, body: bytes) -> None:
-    for method, path in (("POST", ITEMS), ("PUT", f"{ITEMS}/a"), ("PATCH", f"{ITEMS}/a"), ("POST", "/collections")):
+    for method, path, _ in WRITES:
+        if method == "DELETE":
+            continue
         answer = client.request(method, path, content=body, headers={"Content-Type": "application/json"})
         assert answer.status_code in (400, 404), (method, answer.text)
 
@@ -272,6 +278,51 @@ def test_the_archives_own_collections_are_not_changed_over_the_api(client: TestC
     assert client.put(f"/collections/{L2A}", json=document).status_code == 409
     assert client.patch(f"/collections/{L2A}", json={"title": "Mine"}).status_code == 409
     assert client.delete(f"/collections/{L2A}").status_code == 409
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "most"),
+    [
+        ("POST", ITEMS, 50_000_000),
+        ("POST", f"/collections/{OWN}/bulk_items", 50_000_000),
+        ("PUT", f"{ITEMS}/a", 1_000_000),
+        ("PATCH", f"{ITEMS}/a", 1_000_000),
+        ("POST", "/collections", 1_000_000),
+        ("PUT", f"/collections/{OWN}", 1_000_000),
+    ],
+)
+def test_a_body_without_end_is_refused_whoever_sends_it(client: TestClient, method: str, path: str, most: int) -> None:
+    part = b" " * 500_000
+    for headers in (WRITER, {"Authorization": ""}):  # with its length, and in chunks
+        for content in (b" " * (most + 1), (part for _ in range(most // len(part) + 1))):
+            answer = client.request(
+                method, path, content=content, headers=headers | {"Content-Type": "application/json"}
+            )
+            assert answer.status_code == 413
+            assert answer.json()["detail"].startswith(f"the body has more than {most} bytes: ")
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.filterwarnings("ignore:BBOX crossing the Antimeridian:UserWarning")  # geojson-pydantic's
+def test_writing_does_what_the_document_says(settings: Settings, serve: Callable[..., Any], tmp_path: Path) -> None:
+    """schemathesis writes as the writer does, in a collection of its own."""
+    config = tmp_path / "schemathesis.toml"
+    config.write_text('[parameters]\n"path.collection_id" = "written"\n"path.item_id" = "kept"\n')
+    command = ["--config-file", config, "run", "--phases", "fuzzing", "--generation-deterministic", "-n", "12"]
+    command += ["--no-color", "--warnings", "off", "--include-tag", "Transaction Extension", "--header"]
+    command += [
+        f"Authorization: {WRITER['Authorization']}",
+        "--exclude-checks",
+        "positive_data_acceptance,ignored_auth",
+    ]
+    with serve(settings, WriterSettings(token=TOKEN)) as address, httpx.Client(headers=WRITER) as http:
+        assert http.post(f"{address}/collections", json=collection("written")).status_code == 201
+        kept = item("kept", collection="written")
+        assert http.post(f"{address}/collections/written/items", json=kept).status_code == 201
+        words = [Path(sys.executable).parent / "schemathesis", *command, f"{address}/api"]
+        done = subprocess.run(words, capture_output=True, text=True, timeout=500, cwd=tmp_path, check=False)
+    assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]
+    assert "No issues found" in done.stdout
 
 
 def test_writers_at_the_same_time_lose_nothing(client: TestClient) -> None:

@@ -43,7 +43,15 @@ def names(client: TestClient) -> list[str]:
 
 
 def test_an_area_from_its_making_to_its_end(client: TestClient) -> None:
-    sent = {"name": "delta", "tiles": ["t48pwu"], "max_cloud": 60, "levels": ["l1c", "l2a"], "comment": "for Ms B."}
+    sent: dict[str, Any] = {
+        "name": "delta",
+        "tiles": ["t48pwu"],
+        "max_cloud": 60,
+        "levels": ["l1c", "l2a"],
+        "comment": "for Ms B.",
+    }
+    sent |= {"orbits": [75], "baseline": "05.00..", "indices": ["ndmi"], "masks": ["OCM"]}
+    sent |= {"retention": [{"level": "l1c", "age": 90}]}
     made = client.post("/areas", json=sent, headers=WRITER)
     assert made.status_code == 201, made.text
     assert made.json()["comment"] == "for Ms B."
@@ -53,6 +61,9 @@ def test_an_area_from_its_making_to_its_end(client: TestClient) -> None:
     assert shown["tiles"] == ["48PWU"]
     assert (shown["first_day"], shown["enabled"], shown["state"]) == ("today-30", True, "approved")
     assert "comment" not in shown
+    assert (shown["indices"], shown["masks"], shown["baseline"]) == (["NDWIGAO"], ["ocm"], "05.00..")
+    (rule,) = shown["retention"]
+    assert (rule["level"], rule["age"], rule["only_copy"]) == ("l1c", 90, False)
 
     changed = client.patch("/areas/delta", json={"enabled": False, "geometry": SQUARE}, headers=WRITER)
     assert changed.status_code == 200, changed.text
@@ -76,6 +87,13 @@ def test_an_area_from_its_making_to_its_end(client: TestClient) -> None:
         ({"max_cloud": 101}, "max_cloud"),
         ({"provider": "peps"}, "provider"),
         ({"levels": []}, "levels"),
+        ({"orbits": [0]}, "orbits.0"),
+        ({"baseline": "5"}, "baseline"),
+        ({"baseline": "05.11..04.00"}, "no baseline"),
+        ({"indices": ["XYZ"]}, "XYZ"),
+        ({"masks": ["snow"]}, "snow"),
+        ({"retention": [{"level": "l1c"}]}, "age=0"),
+        ({"retention": [{"level": "l3", "age": 1}]}, "retention.0.level"),
         ({"name": "a/b"}, "name"),
         ({"state": "requested"}, "approving"),
         ({"colour": "red"}, "colour"),
@@ -205,5 +223,7 @@ def test_queries_are_one_per_level() -> None:
     area = areas.checked({"name": "x", "tiles": ["48PWU"], "levels": ["l1c", "l2a"], "max_cloud": 5})
     assert [query["level"] for query in area.queries()] == ["l1c", "l2a"]
     assert {query["max_cloud"] for query in area.queries()} == {5}
+    narrow = areas.checked({"name": "x", "tiles": ["48PWU"], "orbits": [75], "baseline": "05.00..05.11"})
+    assert [(query["orbits"], query["baseline"]) for query in narrow.queries()] == [([75], "05.00..05.11")]
     with pytest.raises(InvalidDocumentError, match="tiles or a geometry"):
         areas.checked({"name": "x"})

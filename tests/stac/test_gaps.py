@@ -15,7 +15,7 @@ from stac.settings import Settings
 
 START = datetime(2025, 1, 1, 3, 11, 21, tzinfo=UTC)
 
-type Row = tuple[str, str, str, bool, bool | None]
+type Row = tuple[str, str, str, bool, bool | None, bool]
 
 
 def name(
@@ -29,7 +29,7 @@ def scene(*args: Any, **kwargs: Any) -> list[Row]:
     """An L2A scene with its complete index product."""
     item_id = name(*args, **kwargs)
     tile = kwargs.get("tile", "48PWU")
-    return [(tile, L2A, item_id, False, False), (tile, INDICES, item_id, True, False)]
+    return [(tile, L2A, item_id, False, False, False), (tile, INDICES, item_id, True, False, False)]
 
 
 def latest(rows: list[Row]) -> dict[str, datetime]:
@@ -80,11 +80,11 @@ def test_a_unit_that_was_moved_along_its_orbit_is_not_expected_at_both_places() 
 def test_what_is_held_and_not_derived_is_told_with_the_command_that_derives_it() -> None:
     top, bare, dim, old = name(0, level="L1C"), name(10), name(20), name(30)
     rows: list[Row] = [
-        ("48PWU", L1C, top, False, False),
-        ("48PWU", L2A, bare, False, False),
-        ("48PWU", L2A, dim, False, False),
-        ("48PWU", INDICES, dim, False, False),
-        ("48PWU", INDICES, old, False, True),
+        ("48PWU", L1C, top, False, False, False),
+        ("48PWU", L2A, bare, False, False, False),
+        ("48PWU", L2A, dim, False, False, False),
+        ("48PWU", INDICES, dim, False, False, False),
+        ("48PWU", INDICES, old, False, True, False),
     ]
     tile = one(rows)
     assert tile.counts == {"l2a": 1, "indices": 1, "mask": 2}
@@ -97,7 +97,7 @@ def test_what_is_held_and_not_derived_is_told_with_the_command_that_derives_it()
 
 
 def test_an_archive_of_l1c_alone_lacks_no_l2a() -> None:
-    rows: list[Row] = [("48PWU", L1C, name(day, level="L1C"), False, False) for day in (0, 20)]
+    rows: list[Row] = [("48PWU", L1C, name(day, level="L1C"), False, False, False) for day in (0, 20)]
     tile = one(rows)
     assert tile.counts == {"acquisition": 1}
     assert (tile.gaps[0].collection, tile.gaps[0].command[-12:]) == (L1C, " --level l1c")
@@ -119,9 +119,39 @@ def client(settings: Settings, documents: Callable[..., Any]) -> Iterator[TestCl
         yield test_client
 
 
+def test_an_index_item_without_a_mask_is_told(
+    settings: Settings, client: TestClient, documents: Callable[..., Any]
+) -> None:
+    assert client
+    held, bare = documents(name(0, tile="48PYU")), documents(name(10, tile="48PYU"))
+    del bare[1]["assets"]["MASK"]
+    catalog.publish([*held, *bare], settings)
+    (tile,) = gaps(settings, tile="48PYU")
+    assert [(gap.kind, gap.level, gap.item) for gap in tile.gaps] == [("mask", None, name(10, tile="48PYU"))]
+    catalog.remove([(one["collection"], one["id"]) for one in (*held, *bare)], settings)
+
+
+def without_lag(tile: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in tile.items() if key != "lag_days"}
+
+
+def test_what_retention_took_out_is_no_gap() -> None:
+    rows: list[Row] = [*scene(0), *[(*row[:5], True) for row in scene(10)], *scene(20)]
+    tile = one(rows)
+    assert (tile.expected, tile.held, tile.removed, tile.gaps) == (3, 2, 1, [])
+    scene_gone: list[Row] = [(*row[:5], row[1] == L2A) for row in scene(10)]
+    tile = one([*scene(0), *scene_gone, ("48PWU", L1C, name(10, level="L1C"), False, False, False)])
+    assert (tile.held, tile.removed, tile.gaps) == (2, 0, [])
+
+
 def test_the_route_and_the_function_tell_the_same(client: TestClient, settings: Settings) -> None:
     answer = client.get("/status/gaps").json()
-    assert answer["tiles"] == [tile.as_dict() for tile in gaps(settings)]
+    now = datetime.now(UTC)
+    assert [without_lag(tile) for tile in answer["tiles"]] == [
+        without_lag(tile.as_dict(now)) for tile in gaps(settings)
+    ]
+    assert answer["tiles"][0]["latest"] == "2025-01-31T03:11:21Z"
+    assert answer["tiles"][0]["lag_days"] == pytest.approx((now - START).days - 30, abs=1.1)
     holed, whole = answer["tiles"]
     assert (holed["tile"], holed["expected"], holed["held"]) == ("48PWU", 4, 3)
     assert holed["counts"] == {"acquisition": 1, "indices": 1}

@@ -14,7 +14,7 @@ from shapely.geometry import shape
 from ingest.footprint import from_outline
 from ingest.products.earth_search_item import IMAGES
 from ingest.products.metadata import Metadata
-from ingest.products.safe_metadata import SafeMetadata, read_metadata
+from ingest.products.safe_metadata import SafeMetadata, product_name, read_metadata
 from stac.assets import COG
 from stac.bands import BANDS, LAYERS
 from stac.items import scene_item
@@ -66,10 +66,11 @@ def theirs(folder: Path) -> dict[str, Any]:
 @pytest.fixture
 def metadata(folder: Path) -> SafeMetadata:
     product, granule = next(folder.glob("MTD_MSI*.xml")), next(folder.glob("GRANULE/*/MTD_TL.xml"))
+    described = Metadata(product.read_bytes(), product.name)
     return read_metadata(
-        Metadata(product.read_bytes(), product.name),
+        described,
         Metadata(granule.read_bytes(), granule.name),
-        folder=folder.name,
+        name=product_name(described, folder.name),
         fingerprint="0" * 64,
     )
 

@@ -7,14 +7,14 @@ from stac.openapi import PROBLEM, catalogue, tiler, with_fields
 REFUSED = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
 
 
-def document(path: str, **operation: Any) -> dict[str, Any]:
+def document(path: str, method: str = "get", **operation: Any) -> dict[str, Any]:
     responses = {"200": {"content": {"application/json": {}, "text/html": {}}}, "422": {"description": "theirs"}}
-    return {"paths": {path: {"get": {"responses": responses} | operation}}}
+    return {"paths": {path: {method: {"responses": responses} | operation}}}
 
 
-def codes(path: str, **operation: Any) -> list[str]:
-    told = catalogue(document(path, **operation))
-    return list(told["paths"][path]["get"]["responses"])
+def codes(path: str, method: str = "get", **operation: Any) -> list[str]:
+    told = catalogue(document(path, method, **operation))
+    return list(told["paths"][path][method]["responses"])
 
 
 def test_the_statuses_are_those_that_an_operation_may_have() -> None:
@@ -23,6 +23,7 @@ def test_the_statuses_are_those_that_an_operation_may_have() -> None:
     assert codes("/search", parameters=[{}]) == ["200", "400", "503"]
     assert codes("/search", requestBody={}) == ["200", "400", "413", "503"]
     assert codes("/collections/{collection_id}", parameters=[{}]) == ["200", "400", "404", "503"]
+    assert codes("/collections", "post", requestBody={}) == ["200", "400", "409", "413", "503"]
 
 
 def test_refusals_are_problem_documents_and_no_page_is_promised() -> None:

@@ -4,24 +4,15 @@ from typing import Any
 
 import pytest
 
+from stac.boxes import across_antimeridian
+from stac.complexity import check_filter_text, check_shape
+from stac.errors import SearchError
+from stac.fields import DEFAULT_FIELDS, check_fields, check_members, included
+from stac.filters import current_only, properties, query_to_cql2
 from stac.problems import database_problem, problem
 from stac.queryables import INDEXED, QUERYABLES
-from stac.search import (
-    DEFAULT_FIELDS,
-    SearchError,
-    across_antimeridian,
-    check_fields,
-    check_filter_text,
-    check_members,
-    check_properties,
-    check_shape,
-    check_text,
-    check_token,
-    current_only,
-    included,
-    properties,
-    query_to_cql2,
-)
+from stac.search import check_text, check_token
+from stac.vocabulary import check_properties
 
 NOT_DEPRECATED = {"op": "isNull", "args": [{"property": "deprecated"}]}
 

@@ -18,6 +18,7 @@ from stac.collections import L2A
 from stac.errors import CatalogError
 from stac.gaps import gaps
 from stac.settings import Settings
+from stac.status_summary import summary
 
 NOON = datetime(2025, 5, 1, 12, tzinfo=UTC)
 FOLDER = "/srv/inbox"
@@ -52,6 +53,48 @@ def client(settings: Settings, ledger: list[str], items: None) -> Iterator[TestC
     assert items is None
     with TestClient(create_app(settings), raise_server_exceptions=False) as test_client:
         yield test_client
+
+
+def test_the_summary_tells_what_waits_and_what_failed_by_kind(client: TestClient, settings: Settings) -> None:
+    offer = Jsonb({"source": "cdse"})
+    rows: list[tuple[str, str, str, str | None, Jsonb | None]] = [
+        ("a", "seen", "cdse:a", "to be fetched from cdse", offer),
+        ("b", "downloaded", "/srv/b", None, offer),
+        ("c", "seen", "/srv/c", None, None),
+        ("d", "failed", "cdse:d", "not downloaded: cdse: No space left", offer),
+        ("sen2cor:e", "failed", "sen2cor:e", "Sen2Cor 02.11 ended with code 1", None),
+        ("f", "invalid", "/srv/f", "B02 is missing", None),
+        ("g", "failed", "/srv/g", "its worker ended before it was done", None),
+        ("h", "failed", "/srv/h", "h: cannot be published: the catalogue is away: x", None),
+        ("i", "invalid", "cdse:i", "cdse: i was withdrawn: corrupt", offer),
+    ]
+    with psycopg.connect(settings.pg_dsn) as connection:
+        connection.cursor().executemany(
+            "INSERT INTO sen2extract.ledger (id, state, source, reason, offer) VALUES (%s, %s, %s, %s, %s)", rows
+        )
+    try:
+        answer = client.get("/status/summary")
+        assert answer.status_code == 200, answer.text
+        found = answer.json()
+        assert {(one["place"], one["state"]): one["count"] for one in found["queue"]} == {
+            ("cdse", "seen"): 1,
+            ("inbox", "downloaded"): 1,
+            ("inbox", "seen"): 1,
+        }
+        assert {(one["kind"], one["state"]): one["count"] for one in found["failures"]} == {
+            ("download", "failed"): 1,
+            ("sen2cor", "failed"): 1,
+            ("product", "invalid"): 2,
+            ("worker", "failed"): 1,
+            ("database", "failed"): 1,
+            ("withdrawn", "invalid"): 1,
+            ("other", "failed"): 1,
+        }
+        assert [one["count"] for one in summary(settings)["failures"]] == [one["count"] for one in found["failures"]]
+        assert all(one["means"] for one in found["failures"])
+    finally:
+        with psycopg.connect(settings.pg_dsn) as connection:
+            connection.execute("DELETE FROM sen2extract.ledger WHERE id = ANY(%s)", ([row[0] for row in rows],))
 
 
 def test_counts_and_products_are_those_of_the_ledger(client: TestClient, settings: Settings, ledger: list[str]) -> None:

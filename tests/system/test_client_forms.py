@@ -65,7 +65,7 @@ def test_stac_browser_walks_from_the_root_to_a_picture(ingested):
     assert page["numberMatched"] == 3
     following = get(link(page, "next")).json()
     assert len(following["features"]) == 1
-    assert link(following, "previous")
+    assert link(get(link(following, "prev")).json(), "next")
     own = get(link(page["features"][0], "self")).json()
     assert own["id"] == page["features"][0]["id"]
     assert link(own, "collection") == link(own, "parent") == link(collection, "self")

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -26,9 +27,11 @@ def rows_of(command: str, address: str) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(run(["bash", "-c"], command.replace("curl", "curl -sf"), address))))
 
 
-def run(words: list[str], text: str, address: str) -> str:
+def run(words: list[str], text: str, address: str, **env: str) -> str:
     script = text.replace(ADDRESS, address)
-    done = subprocess.run([*words, script], capture_output=True, text=True, timeout=120, cwd=ROOT, check=False)
+    done = subprocess.run(
+        [*words, script], capture_output=True, text=True, timeout=120, cwd=ROOT, check=False, env={**os.environ, **env}
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -91,6 +94,23 @@ def test_the_curl_of_counts_answers(ingested):
     counted = json.loads(run(["bash", "-c"], command.replace("curl", "curl -sf"), ingested.stack.url))
     assert counted["aggregations"][0]["value"] == 3
     assert [each["name"] for each in counted["aggregations"]] == re.findall(r"(\w+_(?:count|frequency))", command)
+
+
+def test_the_curls_of_a_writer_write(ingested):
+    (script,) = [block for block in blocks("sh") if "STAC_WRITER_TOKEN" in block]
+    token = ingested.stack.env["STAC_WRITER_TOKEN"]
+    answers = run(["bash", "-euc"], script, ingested.stack.url, STAC_WRITER_TOKEN=token)
+    made, item, patched, some, upserted, *removed = map(json.loads, answers.splitlines())
+
+    assert (made["type"], made["id"]) == ("Collection", "fields")
+    assert (item["id"], item["properties"]["crop"]) == ("f1", "rice")
+    assert (patched["id"], patched["properties"]["crop"]) == ("f1", "maize")
+    told = json.loads(re.findall(r'`(\{"received".*?)`', README)[0])
+    assert some == {**told, "skipped": 0}
+    assert (upserted["received"], upserted["success"]) == (2, 1)
+    assert upserted["errors"][0]["id"] == "f3"
+    assert removed == [{"deleted item": "f1"}, {"deleted item": "f2"}, {"deleted collection": "fields"}]
+    assert ingested.client.get("/stac/collections/fields").status_code == 404
 
 
 def test_every_index_mask_and_parameter_of_the_table_exists_and_none_is_missing():

@@ -1,6 +1,8 @@
 """A small archive, ingested for real: two neighbouring tiles, an overlap, a swath's edge, a reprocessing, an L1C."""
 
+import io
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -10,6 +12,8 @@ import psycopg
 import pytest
 import rasterio
 from fastapi.testclient import TestClient
+from minio import Minio
+from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import dict_row
 
 from ingest.pipeline import ingest_product
@@ -96,12 +100,51 @@ class Archive:
         return [dict(zip(data, row, strict=True)) for row in zip(*data.values(), strict=True)]
 
 
-@pytest.fixture(scope="module")
-def archive(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Archive]:
+class Bucket:
+    """The objects of a bucket as they are now, to be restored after tests that lose or damage some."""
+
+    def __init__(self, settings: Settings) -> None:
+        key, secret = settings.aws_access_key_id, settings.aws_secret_access_key.get_secret_value()
+        self.name, self.store = settings.s3_bucket, Minio(settings.store_host, key, secret, secure=False)
+        self.etags = self._etags()
+        self.contents = {name: self._content(name) for name in self.etags}
+
+    def restore(self) -> None:
+        now = self._etags()
+        for name in now.keys() - self.etags.keys():
+            self.store.remove_object(self.name, name)
+        for name, etag in self.etags.items():
+            if now.get(name) != etag:
+                content = self.contents[name]
+                self.store.put_object(self.name, name, io.BytesIO(content), len(content))
+
+    def _etags(self) -> dict[str, str]:
+        return {one.object_name: one.etag for one in self.store.list_objects(self.name, recursive=True)}
+
+    def _content(self, name: str) -> bytes:
+        with closing(self.store.get_object(self.name, name)) as answer:
+            return answer.read()
+
+
+@pytest.fixture(scope="session")
+def ingested(copied, in_a_bucket, template, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple]:
+    """Settings of a database and a bucket into which the products were ingested, and that bucket; to be copied."""
     folder: Path = tmp_path_factory.mktemp("products")
-    for spec in SPECS:
-        outcome = ingest_product(str(write_product(spec, folder)), settings=settings)
-        assert outcome.state == "published", outcome
-    use_store(settings)
-    with TestClient(create_app(settings), raise_server_exceptions=False) as client:
-        yield Archive(settings, client)
+    with copied(template) as dsn:
+        settings = in_a_bucket(dsn)
+        for spec in SPECS:
+            outcome = ingest_product(str(write_product(spec, folder)), settings=settings)
+            assert outcome.state == "published", outcome
+        yield settings, Bucket(settings)
+
+
+@pytest.fixture(scope="module")
+def archive(ingested, copied) -> Iterator[Archive]:
+    """Each module has a database of its own; the bucket is put into order before it."""
+    original, bucket = ingested
+    bucket.restore()
+    with copied(conninfo_to_dict(original.pg_dsn)["dbname"]) as dsn:
+        settings = original.model_copy(update={"pg_dsn": dsn})
+        use_store(settings)
+        with TestClient(create_app(settings), raise_server_exceptions=False) as client:
+            yield Archive(settings, client)

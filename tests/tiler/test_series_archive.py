@@ -5,6 +5,7 @@ import io
 import json
 import struct
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -19,7 +20,10 @@ from pyproj import Transformer
 from rasterio.enums import Resampling
 from shapely.geometry import mapping, shape
 
-from ingest import block_index
+from ingest import block_index, packs
+from ingest.pipeline import ingest_product
+from ingest.sample import write_product
+from stac import catalog
 from stac.blocks import lacking
 from stac.database import connect
 
@@ -220,6 +224,38 @@ def test_top_of_atmosphere_values_with_the_mask_of_the_same_scene(archive):
     assert clear["item_id"] == archive.TOP.name
     assert clear["mean"] == pytest.approx((b08 - b04) / (b08 + b04), abs=1e-6)
     assert masked["status"] == "masked"
+
+
+@pytest.fixture
+def second_top(archive, tmp_path):
+    """One more L1C product, so that there is something to pack."""
+    spec = replace(archive.TOP, sensing=archive.EDGE.sensing)
+    assert ingest_product(str(write_product(spec, tmp_path)), settings=archive.settings).state == "published"
+    yield spec
+    catalog.remove([("sentinel-2-l1c", spec.name)], archive.settings)
+    with connect(archive.settings) as connection:
+        connection.execute("DELETE FROM sen2extract.packs")
+
+
+def test_bands_of_either_level_come_from_packs_as_from_their_images(archive, second_top):
+    asked = [
+        (collection, query)
+        for collection in ("sentinel-2-l1c", "sentinel-2-l2a")
+        for query in ({"assets": "B04,B08"}, {"index": "NDVI"}, {"assets": "B08", "mask": "none"})
+    ]
+
+    def answers(**more):
+        return [archive.point(archive.UPPER, 120, 40, collection=one, **query, **more) for one, query in asked]
+
+    before = answers()
+    assert {second_top.name, archive.TOP.name} <= {row["item_id"] for rows in before for row in rows}
+    for series in packs.series_held(archive.settings, packs.assets_of("B04,B08,L1C/B04,L1C/B08"), "48PWU"):
+        assert packs.pack_series(archive.settings, series, partial=True).state == "packed", series
+
+    assert answers() == before
+    lon, lat = archive.place(archive.UPPER, 120, 40)
+    path = f"/collections/sentinel-2-l1c/timeseries/point/{lon!r},{lat!r}"
+    assert archive.client.get(path, params={"index": "NDVI", "explain": "true"}).json()["packed"] == 4
 
 
 def test_a_point_in_two_tiles_is_one_row_per_acquisition(archive):

@@ -118,7 +118,7 @@ def test_runs_are_the_blocks_touched_side_by_side():
     middle, corner = Window(top=200, left=200, bottom=300, right=600), Window(top=699, left=899, bottom=700, right=900)
 
     assert [(run.first, run.count) for run in blocks.runs(IMAGE, [middle, corner])] == [(0, 3), (4, 3), (11, 1)]
-    assert [(run.first, run.count) for run in blocks.runs(IMAGE, [replace(middle, right=900)])] == [(0, 4), (4, 4)]
+    assert [(run.first, run.count) for run in blocks.runs(IMAGE, [middle._replace(right=900)])] == [(0, 4), (4, 4)]
     assert blocks.runs(IMAGE, [Window(top=5, left=5, bottom=5, right=9)]) == []
 
 

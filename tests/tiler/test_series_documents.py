@@ -220,7 +220,7 @@ def test_lines_come_as_rows_are_read():
     def reading():
         for one in (*BOTH, row(day=9, statistics=Statistics(count=10, valid=1, masked=9, nodata=0))):
             given.append(one)
-            yield one
+            yield [one]
 
     one = series(min_valid="0.5")
     lines = stream(one, reading(), Told(unindexed={"a.tif"}))
@@ -236,7 +236,7 @@ def test_lines_come_as_rows_are_read():
 
 def test_a_stream_that_has_to_stop_says_why_on_its_last_line():
     def reading():
-        yield BOTH[0]
+        yield [BOTH[0]]
         raise StoreAwayError("the object store does not answer")
 
     first, last = (json.loads(line) for line in stream(series(), reading(), Told()))

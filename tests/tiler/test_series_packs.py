@@ -21,15 +21,17 @@ from ingest.store import Store
 from stac import catalog
 from stac import packs as table
 from stac.database import connect
+from stac.masks import PROFILES
 from stac.naming import pack_part_of
 from stac.settings import Settings
 from tiler.app import create_app, use_store
-from tiler.series import objects
+from tiler.series import objects, stacks
 from tiler.series.engine import Engine
 from tiler.series.features import Feature, point, project
 from tiler.series.formats import FORMATS
 from tiler.series.request import parse_request
-from tiler.series.rows import Told
+from tiler.series.rows import Row, Told
+from tiler.series.sampling import Sampler
 
 LAYOUT = Layout(slots=4, part=256, block=32)
 LOWER = dataclasses.replace(GRID, top=GRID.top - 5600)
@@ -70,6 +72,15 @@ ASKED = (
     (FIELDS[2:3], {"pixels": "centre", "percentiles": "10,90"}), (FIELDS, {"pixels": "touched", "mask": "none"}),
     (FIELDS[4:], {"datetime": "2024-01-10/2024-02-03"}), ([field(9, 20, 20, 500, 500)], {}),
 )  # fmt: skip
+SPECK = Feature(
+    id="speck", geometry=project(shapely.box(*np.add((101, -103, 103, -101), (GRID.left, GRID.top) * 2)), 32648, 4326)
+)
+"""Within a pixel, and away from its centre."""
+SORTS = [
+    (places, {"mask": mask, "percentiles": "5,50,95", "pixels": rule})
+    for mask, rule in zip(PROFILES, ("exact", "centre", "touched") * 3, strict=False)
+    for places in (POINTS, [*FIELDS, SPECK])
+] + [([*POINTS, *FIELDS], {"index": "NDVI,NDRE"})]
 
 
 @pytest.fixture(scope="module")
@@ -103,8 +114,16 @@ def plain(keys, engine) -> list[bytes]:
 
 
 @pytest.fixture(scope="module")
-def packed(settings, plain) -> list[bytes]:
+def one_by_one(plain, engine) -> list[list[Row]]:
+    """The rows of all sorts of requests as they are read without packs, date by date."""
+    assert plain
+    return [list(answer(engine, *asked)[0].rows) for asked in SORTS]
+
+
+@pytest.fixture(scope="module")
+def packed(settings, plain, one_by_one) -> list[bytes]:
     """Packs of everything that they can hold; the answers without them."""
+    assert one_by_one
     wanted = making.series_held(settings, ["NDVI", "MASK"])
     assert len(wanted) == 4
     for series in wanted:
@@ -143,10 +162,40 @@ def test_every_row_is_the_one_without_packs(engine, packed):
         assert series.packed == cost.packed > 0
 
 
+def test_dates_summed_up_together_are_those_summed_up_one_by_one(engine, packed, one_by_one):
+    """To the last bit, whatever the mask, the rule of pixels and the row's status."""
+    assert packed
+    for asked, rows in zip(SORTS, one_by_one, strict=True):
+        series, _ = answer(engine, *asked)
+        assert list(series.rows) == rows
+        assert series.packed > 0
+    statuses = {row.status for rows in one_by_one for row in rows}
+    assert statuses >= {"ok", "masked", "nodata", "no_mask", "no_data_asset", "no_pixel"}
+
+
+def test_what_is_plain_is_summed_up_together(engine, packed):
+    """Of the eight dates one has two datastrips, and is looked at by itself; a point in two tiles where it is clear."""
+    assert packed
+    upper, both = POINTS[1], POINTS[7]
+    found, rows = {}, {}
+    for feature in (upper, both):
+        plan = engine.plan(parse_request("sentinel-2-indices", {}), [feature])
+        sampler = Sampler(request=plan.request)
+        units = [unit for batch in engine._located(sampler, plan, Told()) for unit in batch]
+        known = stacks.rows(sampler, units)
+        found[feature.id] = [row for unit in units for row in known.get(id(unit.acquisitions[0]), [])]
+        rows[feature.id] = list(engine.run(plan).rows)
+
+    assert [row.acquired.day for row in found[upper.id]] == [3, 8, 13, 18, 23, 28, 2]
+    assert 0 < len(found[both.id]) < len(rows[both.id]) == 8
+    assert {row.status for row in found[both.id][:4]} == {"ok"}
+    assert all(row in rows[row.feature_id] for own in found.values() for row in own)
+
+
 def test_the_stream_is_the_same(engine, packed):
     assert packed
     plan = engine.plan(parse_request("sentinel-2-indices", {}), POINTS)
-    found = sorted(engine.stream(plan, Told()), key=str)
+    found = sorted((row for rows in engine.stream(plan, Told()) for row in rows), key=str)
 
     assert found == sorted(engine.run(plan).rows, key=str)
 

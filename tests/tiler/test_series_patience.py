@@ -6,9 +6,11 @@ import socket
 import socketserver
 import threading
 import time
+import zlib
 from contextlib import closing, contextmanager
 from urllib.parse import urlsplit
 
+import psycopg
 import pytest
 import uvicorn
 from fastapi.testclient import TestClient
@@ -18,8 +20,12 @@ from pydantic import SecretStr
 from ingest import block_index
 from stac.database import connect
 from tiler.app import create_app, use_store
+from tiler.extension import _while_there
 from tiler.series.errors import GoneError, SilentStoreError, StoreAwayError, UnreadableError
+from tiler.series.lines import stream
 from tiler.series.patience import Patience
+from tiler.series.request import parse_request
+from tiler.series.rows import Series, Told
 from tiler.settings import TilerSettings
 
 ALL = "NDVI,NDWIGAO,NDWIMCF,MNDWI"
@@ -140,6 +146,44 @@ def test_a_posted_request_stops_too(archive):
         wait(lambda: line.requests >= 2)
         hasty.close()
         assert settled(line) < 10
+
+
+@pytest.mark.parametrize("encoding", ["identity", "gzip"])
+def test_the_first_rows_come_long_before_the_last_image_is_read(archive, encoding):
+    path = PLACE.format(*archive.place(archive.UPPER, 100, 60)) + f".ndjson?index={ALL}"
+    with (
+        slow(archive.settings, 0.2) as (settings, line),
+        served(settings, TilerSettings(threads=1, requests=1)) as port,
+        closing(http.client.HTTPConnection("127.0.0.1", port)) as patient,
+    ):
+        patient.request("GET", path, headers={"Accept-Encoding": encoding})
+        answer = patient.getresponse()
+        assert answer.headers.get("content-encoding", "identity") == encoding
+        unpack = zlib.decompressobj(31).decompress if encoding == "gzip" else bytes
+        begun = unpack(answer.read1())
+        so_far = line.requests
+        lines = [json.loads(one) for one in (begun + unpack(answer.read())).splitlines()]
+
+    assert b"\n" in begun
+    assert so_far < line.requests / 2
+    *rows, last = lines
+    assert last["type"] == "summary"
+    assert int(answer.headers["x-rows"]) == len(rows) == 16
+    assert [row["datetime"] for row in rows] == sorted((row["datetime"] for row in rows), reverse=True)
+    assert answer.headers["x-interval"] == f"{rows[-1]['datetime']}/{rows[0]['datetime']}"
+
+
+def test_a_database_that_goes_away_meanwhile_is_told_on_the_last_line():
+    def reading():
+        yield []
+        raise psycopg.OperationalError("terminating connection due to administrator command")
+
+    frame = Series(request=parse_request("sentinel-2-indices", {}), rows=())
+    (last,) = (json.loads(line) for line in stream(frame, _while_there(reading()), Told()))
+
+    assert last["type"] == "error"
+    assert "database" in last["detail"]
+    assert "administrator" not in last["detail"]
 
 
 def told_to_come_back(answer):

@@ -1,12 +1,14 @@
 """Tiles, errors and readiness of the service on a real catalogue and store."""
 
 import io
+from urllib.parse import parse_qsl, urlsplit
 
 import numpy as np
 import obstore
 import psycopg
 import pytest
 import rasterio
+import shapely
 from fastapi.testclient import TestClient
 from obstore.store import S3Store
 
@@ -45,6 +47,21 @@ def tile_path(archive):
     x = int((lon + 180) / 360 * 512)
     y = int((1 - np.arcsinh(np.tan(np.radians(lat))) / np.pi) / 2 * 512)
     return f"tiles/WebMercatorQuad/9/{x}/{y}"
+
+
+@pytest.mark.parametrize(
+    "path", ["/searches/register", f"{INDICES}/statistics", "/cog/statistics", f"{INDICES}/feature"]
+)
+def test_a_body_without_end_is_refused(archive, path):
+    part = b" " * 1_000_000
+    for content in (b" " * 10_000_001, (part for _ in range(11))):  # with its length, and in chunks
+        answer = archive.client.post(
+            path, content=content, headers={"content-type": "application/json", "origin": "https://map.example.org"}
+        )
+        assert answer.status_code == 413, answer.text
+        assert answer.json()["detail"] == "the body has more than 10000000 bytes: simplify its geometry"
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert answer.headers["access-control-allow-origin"] == "*"
 
 
 def test_an_index_comes_as_real_values_scaled_once(archive):
@@ -233,6 +250,28 @@ def test_pages_of_scripts_from_elsewhere_are_not_served(archive):
     assert "default-src 'self'" in page.headers["content-security-policy"]
     assert 'src="app/docs/api.js"' in page.text
     assert "://" not in page.text.replace(str(archive.client.base_url), "")
+
+
+def test_titilers_viewers_lead_to_our_own_page(archive):
+    name = archive.UPPER.name
+    item = archive.item("sentinel-2-l2a", name)
+    for collection, asked, shown in (
+        ("sentinel-2-l2a", "?assets=TCI", {}),
+        ("sentinel-2-indices", "?assets=MNDWI", {"show": "index", "index": "MNDWI"}),
+    ):
+        path = f"/collections/{collection}/items/{name}/WebMercatorQuad/map.html{asked}"
+        answer = archive.client.get(path, headers={"Accept": "text/html"}, follow_redirects=False)
+        address = urlsplit(answer.headers["location"])
+        query = dict(parse_qsl(address.query))
+        assert answer.status_code == 307
+        assert f"{address.scheme}://{address.netloc}" == archive.settings.public_url.rstrip("/")
+        place = shapely.Point(float(query.pop("lon")), float(query.pop("lat")))
+        assert shapely.geometry.shape(item["geometry"]).contains(place)
+        assert query == {"date": item["properties"]["datetime"][:10], "zoom": "11", **shown}
+    whole = archive.client.get("/collections/sentinel-2-l2a/WebMercatorQuad/map.html", follow_redirects=False)
+    assert whole.headers["location"].rstrip("/") == archive.settings.public_url.rstrip("/")
+    for unknown in ("collections/nothing", f"collections/sentinel-2-l2a/items/{name}x"):
+        assert archive.client.get(f"/{unknown}/WebMercatorQuad/map.html").status_code == 404
 
 
 def test_openapi_holds_the_series(archive):

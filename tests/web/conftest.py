@@ -1,5 +1,6 @@
 """A real browser, and a visit that notes what the page asks for and what it complains about."""
 
+import json
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -57,6 +58,25 @@ def place(stack: Site) -> str:
     return f"?lon={lon}&lat={lat}&zoom=14"
 
 
+def rows_of(text: str) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """The rows of a stream and its last line."""
+    *rows, last = (json.loads(line) for line in text.splitlines())
+    assert last["type"] == "summary"
+    return rows, last
+
+
+@pytest.fixture
+def columns() -> Callable[[Any], dict[str, list[Any]]]:
+    """The series that the page has read, from the response: its columns, oldest row first."""
+
+    def read(response: Any) -> dict[str, list[Any]]:
+        rows, _ = rows_of(response.text())
+        rows.sort(key=lambda row: row["datetime"])
+        return {name: [row[name] for row in rows] for name in rows[0]}
+
+    return read
+
+
 @dataclass
 class Visit:
     """One page in a context of its own."""
@@ -68,6 +88,20 @@ class Visit:
 
     def open(self, query: str = "") -> None:
         self.page.goto(f"{self.origin}/{query}")
+
+    def change_rows(self, change: Callable[[list[dict[str, Any]]], list[dict[str, Any]]]) -> None:
+        """Have the page read what `change` makes of the server's rows, which are newest first."""
+
+        def answer(route: Any) -> None:
+            answer = route.fetch()
+            found, last = rows_of(answer.text())
+            rows = change(found)
+            times = [row["datetime"] for row in rows]
+            told = {"x-rows": str(len(rows)), "x-interval": f"{min(times)}/{max(times)}"}
+            body = "".join(f"{json.dumps(line)}\n" for line in [*rows, last])
+            route.fulfill(response=answer, body=body, headers={**answer.headers, **told})
+
+        self.page.route("**/timeseries/**.ndjson*", answer)
 
     @property
     def foreign(self) -> list[str]:

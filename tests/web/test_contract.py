@@ -1,4 +1,4 @@
-"""What the page knows by itself is what the server's tables say: indices, statuses, masks, steps and formats."""
+"""What the page knows by itself, and OpenAPI does not say, is what the server's tables say."""
 
 import json
 import re
@@ -14,7 +14,6 @@ from stac.masks import DEFAULT_PROFILE, PROFILES, UNKNOWN_CLASS
 from tiler.series.formats import FORMATS
 from tiler.series.periods import parse_step
 from tiler.series.request import OutputProfile
-from tiler.series.rows import STATUSES
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE = ROOT / "tiler" / "web" / "src"
@@ -37,12 +36,6 @@ def test_indices_are_coloured_as_the_servers_table_says() -> None:
     for name, style in styles.items():
         assert tuple(style["rescale"]) == INDICES[name].display_range, name
         assert style["colormap"] == INDICES[name].colormap, name
-
-
-def test_every_status_has_words() -> None:
-    own = {"few_valid", "excluded"}
-    only_steps = {"empty", "smoothed"}
-    assert set(exported("i18n/en.ts", "en")["status"]) == set(STATUSES) - only_steps | own
 
 
 def test_marked_clouds_are_what_the_default_mask_leaves_out() -> None:

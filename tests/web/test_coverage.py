@@ -1,10 +1,14 @@
 """What the archive holds: the tiles, how fresh they are, and asking for what is missing."""
 
 import json
+import subprocess
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import expect
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_the_tiles_say_how_fresh_they_are(visit: Callable[..., Any], stack: Any) -> None:
@@ -55,3 +59,24 @@ def test_a_missing_area_is_requested_where_the_catalogue_takes_requests(visit: C
     expect(plain.page.get_by_text("No Sentinel-2 image is stored for this place")).to_be_visible()
     plain.page.wait_for_load_state("networkidle")
     expect(plain.page.get_by_role("button", name="Request this area")).to_have_count(0)
+
+
+def test_a_request_lands_with_the_operator_who_approves_it(visit: Callable[..., Any], running: Any) -> None:
+    seen = visit()
+    seen.open("?lon=171&lat=-51&zoom=5")
+    seen.page.get_by_role("button", name="Request this area").click()
+    expect(seen.page.get_by_text("Your request has been noted")).to_be_visible()
+    expect(seen.page.get_by_role("button", name="Request this area")).to_have_count(0)
+    (name,) = [row[0] for row in areas(running, "list") if row[1] == "requested"]
+    areas(running, "approve", name)
+    listed = seen.page.request.get(f"{seen.origin}/stac/areas").json()["areas"]
+    (mine,) = [area for area in listed if area["name"] == name]
+    assert mine["geometry"] == {"type": "Point", "coordinates": [171, -51]}
+    areas(running, "remove", name)
+
+
+def areas(running: Any, *words: str) -> list[list[str]]:
+    """What the operator's command prints, in columns."""
+    command = [ROOT / ".venv" / "bin" / "sen2extract", "areas", *words]
+    done = subprocess.run(command, env=dict(running.stack.env), capture_output=True, text=True, check=True)
+    return [line.split("\t") for line in done.stdout.splitlines()]

@@ -16,23 +16,22 @@ def curve(page: Page) -> Locator:
     return page.get_by_role("slider", name="curve")
 
 
-def answer_with(page: Page, dates: Sequence[str], clear: Sequence[bool]) -> None:
+def answer_with(seen: Any, dates: Sequence[str], clear: Sequence[bool]) -> None:
     """Have the server's answer speak of these dates only, and of these clear ones."""
 
-    def change(route: Any) -> None:
-        answer = route.fetch()
-        body = answer.json()
-        columns = body["data"]
-        rows = len(columns["datetime"])
-        assert rows >= len(dates)
-        for name in columns:
-            columns[name] = columns[name][: len(dates)]
-        columns["datetime"] = [f"{date}T03:11:21Z" for date in dates]
-        columns["mean"] = [0.6 if is_clear else None for is_clear in clear]
-        columns["status"] = ["ok" if is_clear else "masked" for is_clear in clear]
-        route.fulfill(response=answer, json=body)
+    def change(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        told = zip(rows, reversed(dates), reversed(clear), strict=False)
+        return [
+            {
+                **row,
+                "datetime": f"{day}T03:11:21Z",
+                "mean": 0.6 if is_clear else None,
+                "status": "ok" if is_clear else "masked",
+            }
+            for row, day, is_clear in told
+        ]
 
-    page.route("**/timeseries/**", change)
+    seen.change_rows(change)
 
 
 def line_between(page: Page, share: float) -> bool:
@@ -55,7 +54,7 @@ def line_between(page: Page, share: float) -> bool:
 def test_no_line_is_drawn_where_nobody_knows(visit: Callable[..., Any], place: str) -> None:
     seen = visit(color_scheme="light")
     dates = ["2023-01-10", "2023-02-09", "2023-03-11", "2025-01-10", "2025-02-09", "2025-03-11"]
-    answer_with(seen.page, dates, [True] * 6)
+    answer_with(seen, dates, [True] * 6)
     seen.open(place)
     expect(curve(seen.page)).to_be_visible()
     seen.shot("gap")
@@ -66,7 +65,7 @@ def test_no_line_is_drawn_where_nobody_knows(visit: Callable[..., Any], place: s
 
 def test_a_cloudy_month_does_not_interrupt_the_line(visit: Callable[..., Any], place: str) -> None:
     seen = visit(color_scheme="light")
-    answer_with(seen.page, ["2025-01-10", "2025-02-09", "2025-03-11"], [True, False, True])
+    answer_with(seen, ["2025-01-10", "2025-02-09", "2025-03-11"], [True, False, True])
     seen.open(place)
     expect(curve(seen.page)).to_be_visible()
     assert line_between(seen.page, 0.4)
@@ -76,7 +75,7 @@ def test_a_cloudy_month_does_not_interrupt_the_line(visit: Callable[..., Any], p
 def test_the_last_year_is_a_choice_kept_in_the_address(visit: Callable[..., Any], place: str) -> None:
     seen = visit()
     dates = ["2021-01-10", "2022-06-09", "2024-02-11", "2024-06-10", "2024-09-09", "2025-03-11"]
-    answer_with(seen.page, dates, [True] * 6)
+    answer_with(seen, dates, [True] * 6)
     seen.open(place)
     expect(curve(seen.page)).to_have_attribute("aria-valuemax", "6")
     seen.page.get_by_role("radio", name="1 year").check()
@@ -119,18 +118,18 @@ def test_five_hundred_dates_stay_at_hand(visit: Callable[..., Any], place: str) 
     seen = visit()
     start = date(2016, 1, 3)
 
-    def many(route: Any) -> None:
-        answer = route.fetch()
-        body = answer.json()
-        columns = body["data"]
-        for name, cells in columns.items():
-            columns[name] = [cells[0]] * 520
-        columns["datetime"] = [f"{start + timedelta(days=7 * at)}T03:11:21Z" for at in range(520)]
-        columns["mean"] = [0.4 + 0.3 * math.sin(at / 8) if at % 3 else None for at in range(520)]
-        columns["status"] = ["ok" if at % 3 else "masked" for at in range(520)]
-        route.fulfill(response=answer, json=body)
+    def many(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        return [
+            {
+                **rows[0],
+                "datetime": f"{start + timedelta(days=7 * at)}T03:11:21Z",
+                "mean": 0.4 + 0.3 * math.sin(at / 8) if at % 3 else None,
+                "status": "ok" if at % 3 else "masked",
+            }
+            for at in reversed(range(520))
+        ]
 
-    seen.page.route("**/timeseries/**", many)
+    seen.change_rows(many)
     seen.open(f"{place}&show=none&also=before,usual")
     expect(curve(seen.page)).to_have_attribute("aria-valuemax", "520")
     curve(seen.page).press("End")

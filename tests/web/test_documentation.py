@@ -1,5 +1,6 @@
 """The APIs' documentation: from our own files alone, and readable without them."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -19,6 +20,36 @@ def test_swagger_and_redoc_come_from_our_own_files(visit: Callable[..., Any]) ->
     seen.shot("redoc-stac")
     assert seen.foreign == []
     assert seen.complaints == []
+
+
+SOUGHT = ("", "app/", "stac/api.html", "stac/search", "raster/api.html", "raster/tileMatrixSets", "raster/docs")
+VIEWERS = ("WebMercatorQuad/map.html", "WebMercatorQuad/WMTSCapabilities.xml", "info", "preview", "assets", "renders")
+
+
+def test_no_page_of_either_service_asks_another_host(visit: Callable[..., Any]) -> None:
+    """Whatever a browser can open: all that answers with HTML, TiTiler's viewers and both services' own."""
+    seen = visit()
+    get = seen.page.request.get
+    (item,) = get(f"{seen.origin}/stac/search?limit=1&collections=sentinel-2-indices").json()["features"]
+    collection = f"collections/{item['collection']}"
+    known = {"collection_id": item["collection"], "item_id": item["id"], "tileMatrixSetId": "WebMercatorQuad"}
+    below = (collection, f"{collection}/items/{item['id']}")
+    paths = {*SOUGHT, *(f"raster/{at}/{name}" for name in VIEWERS for at in below)}
+    for service in ("stac", "raster"):
+        for path, operations in get(f"{seen.origin}/{service}/api").json()["paths"].items():
+            filled = re.sub(r"{(\w+)}", lambda name: known.get(name[1], name[0]), path)
+            if "get" in operations and "{" not in filled:
+                paths.add(service + filled)
+    pages = set()
+    for path in sorted(paths):
+        answer = get(f"{seen.origin}/{path}", headers={"Accept": "text/html"}, max_redirects=3)
+        if "html" in answer.headers.get("content-type", ""):
+            pages.add(answer.url.removeprefix(seen.origin).partition("?")[0])
+    assert {"/", "/stac/api.html", "/raster/api.html"} <= pages
+    for path in sorted(pages):
+        seen.open(path.removeprefix("/"))
+        seen.page.wait_for_load_state("networkidle")
+    assert seen.foreign == []
 
 
 def test_without_scripts_the_endpoints_are_listed(visit: Callable[..., Any]) -> None:

@@ -1,5 +1,7 @@
-"""What is too large becomes a job that a reload finds again. The jobs here are played: the real ones have own tests."""
+"""What is too large becomes a job that a reload finds again: played by the test, and for real by Airflow."""
 
+import csv
+import io
 import json
 import re
 from collections.abc import Callable
@@ -7,7 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import pytest
 from playwright.sync_api import Page, expect
+
+from tiler.answers import Job
 
 ID = "0b5f5a1e-7c3e-4b57-9a55-3d6f0a1b2c3d"
 ADDRESS = "/raster/collections/sentinel-2-indices/timeseries/jobs"
@@ -28,6 +33,7 @@ class Played:
             "status": status,
             "message": None,
             "created": "2026-01-02T03:04:05Z",
+            "request": {"index": "NDVI", "step": "P1M", "features": 1},
             "progress": {"chunks": 3, "done": max(self.done, 0), "failed": 0, "rows": 0},
             "links": [{"rel": "delete", "href": f"{ADDRESS}/{ID}", "method": "DELETE"}, *files * (self.done >= 3)],
         }
@@ -63,6 +69,7 @@ def test_a_too_large_area_becomes_a_job_that_survives_a_reload(visit: Callable[.
     ask_for_too_much(seen.page, stack.point)
     seen.page.get_by_role("button", name="Run as a job").click()
     expect(seen.page.locator(".job")).to_contain_text(re.compile("Waiting|Running"))
+    expect(seen.page.locator(".job")).to_contain_text("NDVI · One site · month")
     ((query, body),) = played.posted
     assert parse_qs(query)["index"] == ["NDVI"]
     assert body["geometry"]["type"] == "Polygon"
@@ -83,3 +90,41 @@ def test_a_server_without_jobs_offers_none(visit: Callable[..., Any], stack: Any
     ask_for_too_much(seen.page, stack.point)
     seen.page.wait_for_load_state("networkidle")
     expect(seen.page.get_by_role("button", name="Run as a job")).to_have_count(0)
+
+
+@pytest.mark.timeout(600)
+def test_a_file_of_too_many_sites_is_worked_off_by_airflow(visit: Callable[..., Any], stack: Any) -> None:
+    """From the file to the results, over a reload, with the stack's own Airflow."""
+    lon, lat = stack.point
+    sites = "\n".join(f"{lon + at % 30 * 0.001:.3f},{lat + at // 30 * 0.001:.3f},field {at}" for at in range(510))
+    seen = visit()
+    seen.open()
+    given = {"name": "fields.csv", "mimeType": "text/csv", "buffer": f"lon,lat,name\n{sites}".encode()}
+    seen.page.locator("input[type=file]").set_input_files(given)
+    alert = seen.page.get_by_role("alert").filter(has_text="too many sites")
+    expect(alert).to_contain_text("510 features: at most 500")
+    seen.page.get_by_role("button", name="Run as a job").click()
+    expect(seen.page.locator(".job")).to_contain_text("NDVI · 510 sites")
+    expect(alert).to_have_count(0)
+    seen.page.reload()
+    expect(seen.page.locator(".job")).to_contain_text(re.compile("Waiting|Running|Done"))
+    expect(seen.page.locator(".job")).to_contain_text("Done", timeout=500_000)
+    seen.shot("job-done")
+    link = seen.page.get_by_role("link", name="result.csv")
+    rows = list(csv.DictReader(io.StringIO(seen.page.request.get(link.get_attribute("href")).text())))
+    assert {row["name"] for row in rows} == {f"field {at}" for at in range(510)}
+    asked = seen.page.request.get(f"{seen.origin}{ADDRESS}?ids={job_of(seen.page)}").json()
+    assert [Job.model_validate(one).status for one in asked["jobs"]] == ["succeeded"]
+    seen.page.get_by_role("button", name="Remove").click()
+    expect(seen.page.locator(".job")).to_have_count(0)
+    assert seen.page.request.get(link_of(asked)).status == 404
+
+
+def job_of(page: Page) -> str:
+    """The id of the one job that the browser remembers."""
+    (found,) = page.evaluate("JSON.parse(localStorage.getItem('sen2extract.jobs'))")
+    return str(found)
+
+
+def link_of(asked: Any) -> str:
+    return next(link["href"] for link in asked["jobs"][0]["links"] if link["rel"] == "enclosure")

@@ -45,11 +45,11 @@ def test_a_click_on_the_map_draws_the_curve_of_that_place(visit: Callable[..., A
     seen.open(place)
     expect(curve(seen.page)).to_be_visible()
     before = address(seen.page)
-    with seen.page.expect_response(re.compile(r"/timeseries/point/.*\.json")) as answer:
+    with seen.page.expect_response(re.compile(r"/timeseries/point/.*\.ndjson")) as answer:
         seen.page.locator(".map").click(position={"x": CENTRE["x"] + 30, "y": CENTRE["y"] + 20})
     after = address(seen.page)
     assert (after["lon"], after["lat"]) != (before["lon"], before["lat"])
-    assert f"/point/{after['lon']},{after['lat']}.json?index=NDVI" in answer.value.url
+    assert f"/point/{after['lon']},{after['lat']}.ndjson?index=NDVI" in answer.value.url
     expect(curve(seen.page)).to_have_attribute("aria-valuetext", re.compile(r"\d{4}: NDVI \S?\d"))
     assert painted(seen.page)
     seen.shot("click")
@@ -98,14 +98,13 @@ def test_the_download_is_a_csv_file(visit: Callable[..., Any], place: str) -> No
     assert download.value.suggested_filename.endswith(".csv")
 
 
-def test_a_chip_changes_the_index(visit: Callable[..., Any], place: str) -> None:
+def test_a_chip_changes_the_index(visit: Callable[..., Any], place: str, columns: Callable[..., Any]) -> None:
     seen = visit()
     seen.open(place)
     expect(curve(seen.page)).to_have_attribute("aria-valuetext", re.compile("NDVI"))
     with seen.page.expect_response(re.compile(r"timeseries/point/.*index=NDWIMCF")) as answer:
         seen.page.get_by_role("radio", name="NDWI McFeeters").first.check()
-    data = answer.value.json()["data"]
-    assert set(data["index"]) == {"NDWIMCF"}
+    assert set(columns(answer.value)["index"]) == {"NDWIMCF"}
     expect(curve(seen.page)).to_have_attribute("aria-valuetext", re.compile("NDWI McFeeters"))
     assert address(seen.page)["index"] == "NDWIMCF"
 
@@ -258,15 +257,7 @@ def test_a_server_that_is_away_can_be_asked_again(visit: Callable[..., Any], pla
 def test_when_every_image_is_cloudy_the_page_says_so(visit: Callable[..., Any], place: str) -> None:
     seen = visit()
 
-    def cover(route: Any) -> None:
-        answer = route.fetch()
-        body = answer.json()
-        rows = len(body["data"]["mean"])
-        body["data"]["mean"] = [None] * rows
-        body["data"]["status"] = ["masked"] * rows
-        route.fulfill(response=answer, json=body)
-
-    seen.page.route("**/timeseries/**", cover)
+    seen.change_rows(lambda rows: [{**row, "mean": None, "status": "masked"} for row in rows])
     seen.open(place)
     expect(seen.page.get_by_text("Every image of this place was cloudy")).to_be_visible()
     expect(curve(seen.page)).to_be_visible()

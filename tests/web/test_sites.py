@@ -111,7 +111,7 @@ def test_sites_are_sorted_overlaid_downloaded_and_kept(
 ) -> None:
     seen = visit()
     seen.open()
-    with seen.page.expect_response(re.compile(r"statistics\.json")) as first:
+    with seen.page.expect_response(re.compile(r"statistics\.ndjson")) as first:
         upload(seen.page, write(tmp_path, "geojson", squares))
     assert len(json.loads(first.value.request.post_data)["features"]) == 1
     expect(seen.page.locator(".sparkline")).to_have_count(3)

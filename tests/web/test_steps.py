@@ -23,13 +23,15 @@ def curve(page: Page) -> Locator:
     return page.get_by_role("slider", name="curve")
 
 
-def test_months_are_the_servers_and_so_is_their_csv(visit: Callable[..., Any], place: str) -> None:
+def test_months_are_the_servers_and_so_is_their_csv(
+    visit: Callable[..., Any], place: str, columns: Callable[..., Any]
+) -> None:
     seen = visit()
     seen.open(place)
     expect(curve(seen.page)).to_be_visible()
     with seen.page.expect_response(STEPPED) as answer:
         seen.page.get_by_label("Values by").select_option(label="month")
-    data = answer.value.json()["data"]
+    data = columns(answer.value)
     expect(seen.page.locator(".overlaid li")).to_have_text(["month"])
     assert "step=P1M" in seen.page.url
     seen.shot("months")
@@ -51,19 +53,19 @@ def test_months_are_the_servers_and_so_is_their_csv(visit: Callable[..., Any], p
 def test_the_year_before_and_the_usual_are_laid_behind(visit: Callable[..., Any], place: str) -> None:
     seen = visit()
 
-    def three_years(route: Any) -> None:
-        answer = route.fetch()
-        body = answer.json()
-        start, columns = datetime(2023, 1, 5, tzinfo=UTC), body["data"]
-        days = [start + timedelta(days=15 * at) for at in range(72)]
-        for name, cells in columns.items():
-            columns[name] = [cells[0]] * len(days)
-        columns["datetime"] = [f"{day:%Y-%m-%d}T03:11:21Z" for day in days]
-        columns["mean"] = [0.5 + 0.3 * np.sin(at / 4) for at in range(len(days))]
-        columns["status"] = ["ok"] * len(days)
-        route.fulfill(response=answer, json=body)
+    def three_years(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        start = datetime(2023, 1, 5, tzinfo=UTC)
+        return [
+            {
+                **rows[0],
+                "datetime": f"{start + timedelta(days=15 * at):%Y-%m-%d}T03:11:21Z",
+                "mean": 0.5 + 0.3 * np.sin(at / 4),
+                "status": "ok",
+            }
+            for at in reversed(range(72))
+        ]
 
-    seen.page.route("**/timeseries/**", three_years)
+    seen.change_rows(three_years)
     seen.open(f"{place}&period=P1Y")
     expect(curve(seen.page)).to_be_visible()
     seen.page.get_by_role("checkbox", name="Year before").check()
@@ -73,7 +75,7 @@ def test_the_year_before_and_the_usual_are_laid_behind(visit: Callable[..., Any]
     seen.shot("year-before")
     assert seen.findings() == []
     again = visit()
-    again.page.route("**/timeseries/**", three_years)
+    again.change_rows(three_years)
     again.page.goto(seen.page.url)
     expect(again.page.get_by_role("checkbox", name="Year before")).to_be_checked()
 

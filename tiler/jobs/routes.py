@@ -10,9 +10,12 @@ from attrs import define
 from fastapi import FastAPI, Path, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse, Response
+from pydantic import BaseModel
 from titiler.core.factory import BaseFactory, FactoryExtension
 
 from stac.jobs import Job
+from tiler.answers import Job as JobDocument
+from tiler.answers import Jobs, schema
 from tiler.bodies import UNNAMED, read_files
 from tiler.errors import problem
 from tiler.extension import Collection, parameters_of, places, reported, route_options
@@ -30,10 +33,19 @@ _RETRY_AFTER = "30"
 _UNPACKED = 4
 """Uploads may unpack to so many times what a body may have."""
 _RESPONSES: dict[int | str, dict[str, Any]] = {
-    202: {"description": "Accepted: ask the address in `Location` how the job is"},
+    202: {
+        "description": "Accepted: ask the address in `Location` how the job is",
+        "content": {"application/json": {"schema": schema(JobDocument)}},
+    },
     413: {"description": "Over a limit of jobs: the answer gives the numbers"},
     503: {"description": "Airflow, which runs jobs, is away: nothing is left behind, try again"},
 }
+
+
+def _told(model: type[BaseModel]) -> dict[int | str, dict[str, Any]]:
+    return {200: {"content": {"application/json": {"schema": schema(model)}}}}
+
+
 JobId = Annotated[str, Path(description="id of a job, as its document has it")]
 
 
@@ -50,8 +62,8 @@ class JobsExtension(FactoryExtension):
         add, path = factory.router.add_api_route, "/timeseries/jobs"
         options = {**route_options(PARAMETERS, "Jobs"), "responses": _RESPONSES}
         add(path, create_job, methods=["POST"], status_code=HTTPStatus.ACCEPTED, **options)
-        add(path, list_jobs, methods=["GET"], tags=["Jobs"])
-        add(f"{path}/{{job_id}}", get_job, methods=["GET"], tags=["Jobs"])
+        add(path, list_jobs, methods=["GET"], tags=["Jobs"], responses=_told(Jobs))
+        add(f"{path}/{{job_id}}", get_job, methods=["GET"], tags=["Jobs"], responses=_told(JobDocument))
         add(f"{path}/{{job_id}}", delete_job, methods=["DELETE"], tags=["Jobs"])
         add(f"{path}/{{job_id}}/results", get_results, methods=["GET"], tags=["Jobs"])
 

@@ -216,9 +216,15 @@ class _Images:
 
 @lru_cache(maxsize=4096)
 def _facts(text: str) -> tuple[Grid, float, float, float | None]:
-    """Images of one kind and tile say the same: it is read once, and they share one grid."""
+    """Images of one kind and tile say the same: it is read once."""
     epsg, left, top, size, height, width, scale, offset, nodata = json.loads(text)
-    return Grid(epsg=epsg, left=left, top=top, size=size, height=height, width=width), scale, offset, nodata
+    return _shared(Grid(epsg=epsg, left=left, top=top, size=size, height=height, width=width)), scale, offset, nodata
+
+
+@lru_cache(maxsize=4096)
+def _shared(grid: Grid) -> Grid:
+    """Images of one tile share their grid, so that most comparisons are over at a glance."""
+    return grid
 
 
 @lru_cache(maxsize=1024)

@@ -16,7 +16,7 @@ from obstore.store import S3Store
 from psycopg_pool import ConnectionPool
 
 from stac.bands import BANDS
-from tiler.series import packs
+from tiler.series import packs, stacks
 from tiler.series.acquisitions import Nearest, Observation, find, nearest
 from tiler.series.errors import SeriesTooLargeError
 from tiler.series.features import Feature, around
@@ -30,7 +30,7 @@ from tiler.series.version import VERSION
 
 _WIDEST = 3.0
 """Degrees: what is wider or higher than three tiles is refused without asking the catalogue."""
-_PIXELS_AT_ONCE = 16_000_000
+_PIXELS_AT_ONCE = 8_000_000
 _LOCATED_AT_ONCE = 2000
 _PIXELS_IN_HAND = 10_000
 _NUMBERS_AT_ONCE = 32_000_000
@@ -119,11 +119,13 @@ class Engine:
             nearest=near,
         )
 
-    def stream(self, plan: Plan, told: Told | None = None, gone: Event | None = None) -> Iterator[Row]:
-        """Rows as they are read, the newest acquisition first, those with few valid pixels included; see `run`."""
+    def stream(self, plan: Plan, told: Told | None = None, gone: Event | None = None) -> Iterator[Sequence[Row]]:
+        """Rows as they are read, so many at a time as are there; the newest acquisition first; see `run`.
+
+        Those with few valid pixels are included.
+        """
         newest = sorted(plan.acquisitions, key=lambda one: max(found.acquired for found in one.bare), reverse=True)
-        for found in self._rows(replace(plan, acquisitions=newest), told or Told(), gone):
-            yield from found
+        yield from self._rows(replace(plan, acquisitions=newest), told or Told(), gone)
 
     def run(self, plan: Plan, gone: Event | None = None) -> Series:
         """Read everything of `plan` and sum it up; what cannot be read becomes a row that says so.
@@ -162,21 +164,23 @@ class Engine:
         sampler = Sampler(request=plan.request)
         patience = Patience(gone=gone or Event(), gdal_seconds=self.gdal_seconds)
         for batch in self._located(sampler, plan, told):
+            known = stacks.rows(sampler, batch)
             largest = max(unit.pixels for unit in batch)
             ahead = max(1, min(2 * self.requests, _PIXELS_AT_ONCE // max(1, largest)))
-            pending: deque[Future[list[Row]]] = deque()
+            many = ahead > self.requests <= len(batch)
+            pending: deque[list[Row] | Future[list[Row]]] = deque()
             try:
                 for unit in batch:
                     patience.check()
-                    many = ahead > self.requests <= len(batch)
-                    pending.append(self._begin(sampler, unit, told, patience, many=many))
+                    pending.append(self._begin(sampler, unit, known, told, patience, many=many))
                     if len(pending) == ahead:
-                        yield pending.popleft().result()
+                        yield _next_of(pending)
                 while pending:
-                    yield pending.popleft().result()
+                    yield _next_of(pending)
             finally:
                 for future in pending:
-                    future.cancel()
+                    if isinstance(future, Future):
+                        future.cancel()
         patience.conclude(self.store)
 
     def _located(self, sampler: Sampler, plan: Plan, told: Told) -> Iterator[Sequence[Unit]]:
@@ -185,11 +189,11 @@ class Engine:
             with self.pool.connection() as connection:
                 readings = packs.plan(connection, batch)
             told.broken |= packs.read(self.store, readings, self._fetchers)
-            told.packed += sum(not want.left for unit in batch for want in unit.wants.values())
+            told.packed += sum(not want.is_left for unit in batch for want in unit.wants.values())
             with self.pool.connection() as connection:
                 locate(connection, batch)
             told.lacking += sum(
-                bool(want.left) and key not in unit.located for unit in batch for key, want in unit.wants.items()
+                want.is_left and key not in unit.located for unit in batch for key, want in unit.wants.items()
             )
             yield batch
 
@@ -207,20 +211,22 @@ class Engine:
         if batch:
             yield batch
 
-    def _begin(self, sampler: Sampler, unit: Unit, told: Told, patience: Patience, *, many: bool) -> Future[list[Row]]:
+    def _begin(
+        self, sampler: Sampler, unit: Unit, known: stacks.Rows, told: Told, patience: Patience, *, many: bool
+    ) -> list[Row] | Future[list[Row]]:
         """Among many units each reads its own images, one after the other; of few, all images are read at once.
 
         A small one that packs have delivered has nothing to wait for: handing it to a thread would cost more.
         """
+        if all(id(acquisition) in known for acquisition in unit.acquisitions):
+            return [row for acquisition in unit.acquisitions for row in known[id(acquisition)]]
         fetched = {} if many else fetch(self.store, unit, Guarded(self._fetchers, patience))
         source = Blocks(
             store=self.store, unit=unit, fetched=fetched, unindexed=told.unindexed, gdal=self._gdal, patience=patience
         )
         if unit.is_delivered and unit.pixels <= _PIXELS_IN_HAND:
-            done: Future[list[Row]] = Future()
-            done.set_result(_sample(sampler, unit, source))
-            return done
-        return (self._fetchers if many else self._executor).submit(_sample, sampler, unit, source)
+            return _sample(sampler, unit, source, known)
+        return (self._fetchers if many else self._executor).submit(_sample, sampler, unit, source, known)
 
     def _check_cost(self, acquisitions: Sequence[Acquisition], sizes: Sequence[int], images: int) -> None:
         for one, size in zip(acquisitions, sizes, strict=True):
@@ -257,8 +263,24 @@ class Stopwatch:
         return ", ".join(f"{name};dur={duration:.1f}" for name, duration in self.laps.items())
 
 
-def _sample(sampler: Sampler, unit: Unit, source: Blocks) -> list[Row]:
-    return [row for acquisition in unit.acquisitions for row in sampler.rows(acquisition, source)]
+def _sample(sampler: Sampler, unit: Unit, source: Blocks, known: stacks.Rows) -> list[Row]:
+    return [
+        row
+        for acquisition in unit.acquisitions
+        for row in known.get(id(acquisition)) or sampler.rows(acquisition, source)
+    ]
+
+
+def _taken(found: list[Row] | Future[list[Row]]) -> list[Row]:
+    return found if isinstance(found, list) else found.result()
+
+
+def _next_of(pending: deque[list[Row] | Future[list[Row]]]) -> list[Row]:
+    """The rows of the first unit, once they are there, with those of the units after it that are done already."""
+    rows = list(_taken(pending.popleft()))
+    while pending and (isinstance(pending[0], list) or pending[0].done()):
+        rows += _taken(pending.popleft())
+    return rows
 
 
 def _refuse_huge(feature: Feature) -> None:

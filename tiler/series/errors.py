@@ -21,8 +21,16 @@ class SilentStoreError(UnreadableError):
     """An object that could not be read because the store did not answer, or refused."""
 
 
-class StoreAwayError(SeriesError):
+class SourceAwayError(SeriesError):
+    """What rows are made of cannot be had just now."""
+
+
+class StoreAwayError(SourceAwayError):
     """The object store does not answer, or refuses everything: no row can be made."""
+
+
+class DatabaseAwayError(SourceAwayError):
+    """The database went away while rows were being made."""
 
 
 class GoneError(SeriesError):

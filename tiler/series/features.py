@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -36,10 +36,15 @@ class Feature:
     attributes: Mapping[str, Any] = field(default_factory=dict)
     _projected: dict[int, BaseGeometry] = field(default_factory=dict, init=False, repr=False, compare=False)
 
-    @property
+    @cached_property
     def is_points(self) -> bool:
         """Whether it is made of points: then each point is the pixel that contains it."""
         return isinstance(self.geometry, Point | MultiPoint)
+
+    @cached_property
+    def places(self) -> int:
+        """Of how many places its outline is made."""
+        return int(shapely.get_num_coordinates(self.geometry))
 
     def projected(self, epsg: int) -> BaseGeometry:
         """The geometry in metres of a UTM zone; halves that meet at the antimeridian are one again."""

@@ -1,6 +1,7 @@
 """Images as the catalogue describes them, and the fine grid on which their pixels meet."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import shapely
 from shapely.geometry.base import BaseGeometry
@@ -44,9 +45,8 @@ class Grid:
         )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Window:
-    """Rows and columns of a grid, half open."""
+class Window(NamedTuple):
+    """Rows and columns of a grid, half open; a tuple, since it is looked up for every image."""
 
     top: int
     left: int

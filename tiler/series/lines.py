@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from tiler.series.errors import StoreAwayError
+from tiler.series.errors import SourceAwayError
 from tiler.series.request import SeriesRequest
 from tiler.series.rows import STATUSES, Row, Series, Told
 from tiler.series.summary import about, summary
@@ -26,23 +26,24 @@ def can_stream(request: SeriesRequest) -> bool:
     return request.step is None and request.smooth == "none" and request.profile != "wide"
 
 
-def stream(frame: Series, rows: Iterable[Row], noted: Told) -> Iterator[bytes]:
-    """Lines as `rows` come, then the summary; `frame` is the series without them, `noted` what came to light meanwhile.
+def stream(frame: Series, batches: Iterable[Sequence[Row]], noted: Told) -> Iterator[bytes]:
+    """Lines of each batch of rows as it comes, then the summary.
 
-    Rows with too few valid pixels are counted and left out. Where reading has to stop, the last line is an `error`.
+    `frame` is the series without its rows, `noted` what came to light meanwhile. Rows with too few valid pixels are
+    counted and left out. Where reading has to stop, the last line is an `error`.
     """
     columns = columns_of(frame.request, frame.attributes)
     counted: Counter[str] = Counter()
     dropped = 0
-    for row in _until_away(rows):
-        if isinstance(row, StoreAwayError):
-            yield _line({"type": "error", "detail": str(row)})
+    for rows in _until_away(batches):
+        if isinstance(rows, SourceAwayError):
+            yield _line({"type": "error", "detail": str(rows)})
             return
-        if row.is_enough(frame.request.min_valid):
-            counted[row.status] += 1
-            yield _line({name: make(row) for name, make in columns.items()})
-        else:
-            dropped += 1
+        enough = [row for row in rows if row.is_enough(frame.request.min_valid)]
+        dropped += len(rows) - len(enough)
+        counted.update(row.status for row in enough)
+        if enough:
+            yield b"".join(_line({name: make(row) for name, make in columns.items()}) for row in enough)
     total = sum(counted.values())
     told = {
         **summary(replace(frame, dropped=dropped, unindexed=len(noted.unindexed))),
@@ -54,10 +55,10 @@ def stream(frame: Series, rows: Iterable[Row], noted: Told) -> Iterator[bytes]:
     yield _line({"type": "summary", **about(frame), **told})
 
 
-def _until_away(rows: Iterable[Row]) -> Iterator[Row | StoreAwayError]:
+def _until_away(batches: Iterable[Sequence[Row]]) -> Iterator[Sequence[Row] | SourceAwayError]:
     try:
-        yield from rows
-    except StoreAwayError as error:
+        yield from batches
+    except SourceAwayError as error:
         yield error
 
 

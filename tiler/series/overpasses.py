@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from itertools import groupby
 
 import numpy as np
@@ -32,7 +33,7 @@ class Acquisition:
     scenes: Sequence[TileScene]
     bare: Sequence[Observation] = ()
 
-    @property
+    @cached_property
     def pixels(self) -> int:
         """Pixels that one image of it needs at most: those of the feature's bounding box, for each item."""
         return sum(_pixels_within(self.feature, scene.grid) * len(scene.observations) for scene in self.scenes)
@@ -108,6 +109,6 @@ def _blocks_within(feature: Feature, scene: TileScene) -> Iterator[tuple[str, in
 
 def _pixels_within(feature: Feature, grid: Grid) -> int:
     if feature.is_points:
-        return int(shapely.get_num_coordinates(feature.geometry))
+        return feature.places
     west, south, east, north = feature.bounds_in(grid.epsg)
     return max(1, round(float((east - west) * (north - south)) / grid.size**2))

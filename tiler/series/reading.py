@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -71,7 +72,8 @@ def read_window(image: Image, window: Window) -> NDArray[Any]:
 class SceneReader:
     """Reads one observation within one coverage; each image at most once.
 
-    All arrays are flat: the pixels that the coverage holds, in its order.
+    All arrays are flat: the pixels that the coverage holds, in its order. From a source of several dates they have
+    an axis of dates before that one.
     """
 
     observation: Observation
@@ -111,8 +113,11 @@ class SceneReader:
         self._require((name,), "it is what was asked for")
         image = self.observation.images[name]
         stored = self._fine(name, smooth=False)
-        values = stored * image.scale + image.offset
-        return values if image.nodata is None else np.where(stored == image.nodata, np.nan, values)
+        values: NDArray[np.float64] = stored * image.scale
+        values += image.offset
+        if image.nodata is not None:
+            values[stored == image.nodata] = np.nan
+        return values
 
     def _require(self, names: Sequence[str], why: str) -> None:
         missing = [name for name in names if name not in self.observation.images]
@@ -161,7 +166,7 @@ class SceneReader:
         key = name, smooth
         if key not in self._stored:
             stored = fine_window(self.observation.images[name], self.grid, self.coverage.window, smooth, self.source)
-            self._stored[key] = stored.reshape(-1)[self.coverage.places]
+            self._stored[key] = stored.reshape(*stored.shape[:-2], -1)[..., self.coverage.places]
         return self._stored[key]
 
 
@@ -210,12 +215,21 @@ def needed(
 
     `names` are indices and assets. What cannot be read is left out.
     """
+    if 0 in window.shape:
+        return
+    for name, smooth in _wanted(tuple(names), tuple(observation.images)):
+        image = observation.images[name]
+        if image.grid is grid:
+            yield image, window
+        elif image.grid.fits(grid):
+            yield image, own_window(image, grid, window, smooth=smooth)
+
+
+@lru_cache(maxsize=1024)
+def _wanted(names: tuple[str, ...], held: tuple[str, ...]) -> list[tuple[str, bool]]:
+    """Of the images `held` those that `names` and the mask are read from, and whether they are interpolated."""
     wanted = {(MASK, False)}
     for name in names:
-        computed = is_computed(observation, name)
+        computed = name in INDICES and name not in held
         wanted |= {(band, True) for band in INDICES[name].bands} if computed else {(name, False)}
-    for name, smooth in sorted(wanted):
-        image = observation.images.get(name)
-        if image is None or 0 in window.shape or not image.grid.fits(grid):
-            continue
-        yield image, own_window(image, grid, window, smooth=smooth)
+    return sorted(found for found in wanted if found[0] in held)

@@ -11,10 +11,12 @@ from typing import Any, Literal, cast, get_args
 import cql2
 
 from stac.bands import BANDS, LAYERS
-from stac.errors import UnknownNameError
+from stac.errors import SearchError, UnknownNameError
+from stac.filters import properties
 from stac.indices import INDICES, Index, get_index, stored_indices
 from stac.masks import DEFAULT_PROFILE, Profile, get_profile
-from stac.search import SearchError, check_properties, check_text, properties
+from stac.search import check_text
+from stac.vocabulary import check_properties
 from tiler.series.errors import SeriesRequestError, SeriesTooLargeError
 from tiler.series.periods import Step, count_at_most, parse_step
 

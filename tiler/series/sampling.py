@@ -5,7 +5,7 @@ it is at least covered. A polygon is shared out among the tiles without counting
 that it covers, the next what is left. Datastrips of one tile fill each other's nodata.
 """
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -75,7 +75,7 @@ class Sampler:
         found = []
         for position, scene in enumerate(acquisition.scenes):
             shared = ((scene,), 0) if point else (acquisition.scenes, position)
-            window = self._coverage(acquisition.feature, *shared).window
+            window = self.coverage(acquisition.feature, *shared).window
             images = [needed(observation, scene.grid, window, self.request.names) for observation in scene.observations]
             found.append([read for one in images for read in one])
         return found
@@ -103,7 +103,7 @@ class Sampler:
             parts = [
                 self._pixels(
                     scene=scene,
-                    coverage=self._coverage(acquisition.feature, left, position),
+                    coverage=self.coverage(acquisition.feature, left, position),
                     name=name,
                     readers=readers,
                     failures=failures,
@@ -138,7 +138,7 @@ class Sampler:
                 merged = found if merged is None else _filled(merged, found)
         return merged
 
-    def _coverage(self, feature: Feature, scenes: Sequence[TileScene], position: int) -> Coverage:
+    def coverage(self, feature: Feature, scenes: Sequence[TileScene], position: int) -> Coverage:
         """What the scene at `position` takes: the first also takes the blame for ground that no tile holds."""
         grid = scenes[position].grid
         others = scenes[1:] if position == 0 else scenes[:position]
@@ -165,8 +165,20 @@ class Sampler:
         used = [part for part in used if part[1].weights.size] or used[:1]
         pixels = merge([part[1] for part in parts])
         statistics = summarise(pixels, self.request.percentiles)
-        status, reason = _judge(statistics, list(dict.fromkeys(failure.reason for failure in failures)))
         observations = [observation for scene, _ in used for observation in scene.observations]
+        return self.row(acquisition, observations, name, statistics, failures)
+
+    def row(
+        self,
+        acquisition: Acquisition,
+        observations: Sequence[Observation],
+        name: str,
+        statistics: Statistics,
+        failures: Sequence[Failure] = (),
+    ) -> Row:
+        """The row of what was read of `observations`, where `failures` left something out."""
+        reasons = list(dict.fromkeys(failure.reason for failure in failures)) if failures else ()
+        status, reason = _judge(statistics, reasons)
         return self._make(acquisition, observations, name, status=status, reason=reason, statistics=statistics)
 
     def _failed(
@@ -189,9 +201,9 @@ class Sampler:
             acquired=min(observation.acquired for observation in observations),
             index=name,
             statistics=statistics,
-            tile=_joined(observation.tile for observation in observations),
-            item_id=_joined(observation.item_id for observation in observations),
-            baseline=_joined(str(observation.baseline) for observation in observations),
+            tile=_joined([observation.tile for observation in observations]),
+            item_id=_joined([observation.item_id for observation in observations]),
+            baseline=_joined([str(observation.baseline) for observation in observations]),
             mask=self.request.mask.name,
             status=status,
             reason=reason,
@@ -233,5 +245,5 @@ def _judge(statistics: Statistics, failures: Sequence[str]) -> tuple[Status, str
     return "nodata", "; ".join(failures) or "the image holds no data there"
 
 
-def _joined(parts: Iterable[str]) -> str:
-    return " ".join(dict.fromkeys(parts))
+def _joined(parts: Sequence[str]) -> str:
+    return parts[0] if len(parts) == 1 else " ".join(dict.fromkeys(parts))

@@ -1,10 +1,13 @@
 """Weighted statistics of the pixels of a feature; numpy only."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+
+type _One = tuple[float, bool, float]
+"""Of a single pixel: its value, whether it is masked, its cloud probability."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +67,8 @@ def merge(parts: list[Pixels]) -> Pixels:
 def summarise(pixels: Pixels, percentiles: tuple[float, ...]) -> Statistics:
     """Statistics of `pixels`; `percentiles` in 0..100."""
     if pixels.values.size == 1:
-        return _of_one(pixels, len(percentiles))
+        found = pixels.values.item(), pixels.masked.item(), pixels.cloud_probability.item()
+        return _of_one(found, pixels.weights.item(), pixels.outside, len(percentiles))
     filled = ~np.isnan(pixels.values)
     usable = filled & ~pixels.masked
     weights = pixels.weights
@@ -83,19 +87,34 @@ def summarise(pixels: Pixels, percentiles: tuple[float, ...]) -> Statistics:
     return _with_moments(counts, pixels.values[usable], weights[usable], percentiles) if usable.any() else counts
 
 
-def _of_one(pixels: Pixels, percentiles: int) -> Statistics:
-    """The same for a single pixel, as points have them by the thousand: numbers instead of arrays."""
-    value, weight = float(pixels.values[0]), float(pixels.weights[0])
-    filled, masked = not math.isnan(value), bool(pixels.masked[0])
-    probability = float(pixels.cloud_probability[0])
+def summarise_each(dates: Pixels, percentiles: tuple[float, ...]) -> list[Statistics]:
+    """`summarise` for each of several dates: the arrays of `dates`, but its weights, are (dates, pixels)."""
+    shape = dates.values.shape
+    values, masked, probability = (
+        np.broadcast_to(array, shape) for array in (dates.values, dates.masked, dates.cloud_probability)
+    )
+    if shape[1] == 1:
+        weight, outside, count = dates.weights.item(), dates.outside, len(percentiles)
+        found = zip(values[:, 0].tolist(), masked[:, 0].tolist(), probability[:, 0].tolist(), strict=True)
+        return [_of_one(one, weight, outside, count) for one in found]
+    return [
+        summarise(replace(dates, values=one, masked=hidden, cloud_probability=share), percentiles)
+        for one, hidden, share in zip(values, masked, probability, strict=True)
+    ]
+
+
+def _of_one(found: _One, weight: float, outside: float, percentiles: int) -> Statistics:
+    """Those of a single pixel, as points have them by the thousand: numbers instead of arrays."""
+    value, masked, probability = found
+    filled = not math.isnan(value)
     told = value if filled and not masked else None
     return Statistics(
         mean=told, minimum=told, maximum=told, std=None if told is None else 0.0, median=told,
         percentiles=(told,) * percentiles,
-        count=weight + pixels.outside,
+        count=weight + outside,
         valid=weight if filled and not masked else 0.0,
         masked=weight if filled and masked else 0.0,
-        nodata=pixels.outside + (0.0 if filled else weight),
+        nodata=outside + (0.0 if filled else weight),
         cloud_probability=probability if filled and not math.isnan(probability) else None,
     )  # fmt: skip
 
@@ -116,9 +135,14 @@ def weighted_percentiles(
     """
     order = np.lexsort((weights, values))
     ordered, w = values[order], weights[order]
-    before = np.concatenate([[0.0], np.cumsum(w)[:-1]])
-    places = np.arange(w.size) * w + (w.size - 1) * before
+    # In place: of a district, each of these arrays has tens of millions of numbers.
+    places = np.cumsum(w)
     wanted = np.asarray(percentiles) / 100 * (w.size - 1) * w.sum()
+    places[1:] = places[:-1]
+    places[:1] = 0
+    places *= w.size - 1
+    w *= np.arange(w.size)
+    places += w
     return tuple(float(value) for value in np.interp(wanted, places, ordered))
 
 

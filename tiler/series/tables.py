@@ -3,11 +3,13 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 from stac.indices import SCALE
 from tiler.series.request import SeriesRequest, format_time
 from tiler.series.rows import Row, Series
+from tiler.series.statistics import Statistics
 
 DIGITS = 6
 _PREFIX = "feature_"
@@ -29,7 +31,8 @@ def to_table(series: Series) -> Table:
     if series.request.profile == "wide":
         return _wide(series)
     columns = columns_of(series.request, series.attributes)
-    return Table(columns=list(columns), rows=[[make(row) for make in columns.values()] for row in series.rows])
+    cells = [[make(row) for row in series.rows] for make in columns.values()]
+    return Table(columns=list(columns), rows=list(zip(*cells, strict=True)))
 
 
 def columns_of(request: SeriesRequest, attributes: Attributes) -> dict[str, Column]:
@@ -56,18 +59,20 @@ def _weight(value: float | None) -> float | int | None:
     return int(rounded) if rounded is not None and rounded == int(rounded) else rounded
 
 
-def _of(attribute: str, form: Callable[[float | None], Any]) -> Callable[[Row], Any]:
-    return lambda row: None if _says_nothing(row, attribute) else form(getattr(row.statistics, attribute))
+def _of(attribute: str, form: Callable[[float | None], Any]) -> Column:
+    return _told(attrgetter(attribute), form, smoothed=attribute == "mean")
 
 
-def _says_nothing(row: Row, attribute: str) -> bool:
-    return row.statistics is None or (row.status == "smoothed" and attribute != "mean")
+def _percentile(position: int, form: Callable[[float | None], Any]) -> Column:
+    return _told(lambda found: found.percentiles[position], form)
 
 
-def _percentile(position: int, form: Callable[[float | None], Any]) -> Callable[[Row], Any]:
+def _told(get: Callable[[Statistics], Any], form: Callable[[float | None], Any], *, smoothed: bool = False) -> Column:
+    """A column of what `get` finds in the statistics; of a smoothed row, only if `smoothed`."""
+
     def make(row: Row) -> Any:
         found = row.statistics
-        return None if found is None or _says_nothing(row, "percentiles") else form(found.percentiles[position])
+        return None if found is None or (row.status == "smoothed" and not smoothed) else form(get(found))
 
     return make
 
@@ -82,10 +87,10 @@ _STEP_COLUMNS: Mapping[str, Column] = {
 
 def _default_columns(request: SeriesRequest) -> dict[str, Callable[[Row], Any]]:
     return {
-        "feature_id": lambda row: row.feature_id,
+        "feature_id": attrgetter("feature_id"),
         "datetime": lambda row: format_time(row.acquired),
         **(_STEP_COLUMNS if request.step is not None else {}),
-        "index": lambda row: row.index,
+        "index": attrgetter("index"),
         "mean": _of("mean", number),
         "min": _of("minimum", number),
         "max": _of("maximum", number),
@@ -98,11 +103,11 @@ def _default_columns(request: SeriesRequest) -> dict[str, Callable[[Row], Any]]:
         "nodata": _of("nodata", _weight),
         "valid_fraction": _of("valid_fraction", number),
         "cloud_probability": _of("cloud_probability", number),
-        "tile": lambda row: row.tile,
-        "item_id": lambda row: row.item_id,
-        "baseline": lambda row: row.baseline,
-        "mask": lambda row: row.mask,
-        "status": lambda row: row.status,
+        "tile": attrgetter("tile"),
+        "item_id": attrgetter("item_id"),
+        "baseline": attrgetter("baseline"),
+        "mask": attrgetter("mask"),
+        "status": attrgetter("status"),
         "reason": lambda row: row.reason or None,
     }
 
@@ -115,11 +120,7 @@ def _sen2chain_columns(request: SeriesRequest) -> dict[str, Callable[[Row], Any]
         "tile": lambda row: row.tile,
         "filename": lambda row: f"{row.item_id}_{row.index}" + ("" if row.mask == "none" else f"_{row.mask.upper()}"),
         "count": _of("valid", _weight),
-        "nodata": lambda row: (
-            None
-            if row.statistics is None or _says_nothing(row, "nodata")
-            else _weight(row.statistics.masked + row.statistics.nodata)
-        ),
+        "nodata": _told(lambda found: found.masked + found.nodata, _weight),
         "nbcld": _of("masked", _weight),
         "cldprb": _of("cloud_probability", number),
         "min": _of("minimum", _thousands),

@@ -44,9 +44,14 @@ class Want:
     delivered: dict[Window, NDArray[Any]] = field(default_factory=dict)
 
     @property
+    def is_left(self) -> bool:
+        """Whether anything is to be read from the image itself."""
+        return len(self.promised) < len(self.windows)
+
+    @property
     def left(self) -> list[Window]:
         """Windows to be read from the image itself."""
-        return [window for window in self.windows if window not in self.promised]
+        return [window for window in self.windows if window not in self.promised] if self.is_left else []
 
 
 @dataclass(kw_only=True)
@@ -60,7 +65,7 @@ class Unit:
     @property
     def is_delivered(self) -> bool:
         """Whether packs have delivered all that it reads."""
-        return not any(want.left for want in self.wants.values())
+        return not any(want.is_left for want in self.wants.values())
 
     @property
     def pixels(self) -> int:
@@ -93,7 +98,7 @@ class Blocks:
         if want is not None and window in want.delivered:
             return want.delivered[window]
         if located is None or want is None:
-            return self._by_gdal(image, window, counted=want is None or bool(want.left))
+            return self._by_gdal(image, window, counted=want is None or want.is_left)
         if not blocks.fits(image, located.image):
             raise UnreadableError(f"{image.key} is not of the size that the catalogue says: reconcile the archive")
         try:
@@ -161,7 +166,7 @@ def total(found: Iterable[Unit], before: Cost | None = None) -> Cost:
     cost = before or Cost()
     for unit in found:
         known = unit.located.values()
-        left = [key for key, want in unit.wants.items() if want.left]
+        left = [key for key, want in unit.wants.items() if want.is_left]
         cost = Cost(
             acquisitions=cost.acquisitions + len(unit.acquisitions),
             packed=cost.packed + len(unit.wants) - len(left),
@@ -179,14 +184,14 @@ def units(sampler: Sampler, acquisitions: Iterable[Acquisition]) -> Iterator[Uni
     for acquisition in acquisitions:
         together.setdefault(tuple(map(id, acquisition.bare)), []).append(acquisition)
     for group in together.values():
-        for part in _chunks(group):
+        for part in _chunks(group) if len(group) > 1 else (group,):
             yield _unit(sampler, part)
 
 
 def locate(connection: Connection[Any], found: Sequence[Unit]) -> None:
     """Look up, for all units in one query, where the blocks lie."""
-    asked = [(unit, run) for unit in found for want in unit.wants.values() for run in _runs(want)]
-    places_known = index.look_up(connection, [run for _, run in asked])
+    asked = [(unit, run) for unit in found for want in unit.wants.values() if want.is_left for run in _runs(want)]
+    places_known = index.look_up(connection, [run for _, run in asked]) if asked else []
     for (unit, run), found_there in zip(asked, places_known, strict=True):
         if found_there is None:
             continue

@@ -1,6 +1,8 @@
 """The ledger's view of downloads, and the command, against a real database and the provider."""
 
 import json
+import os
+import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +18,7 @@ from ingest.pipeline import ingest_product
 from ingest.sources import Quiet
 from ingest.sources.choose import find
 from ingest.sources.errors import CorruptError, WithdrawnError
-from stac import catalog, status
+from stac import areas, catalog, status
 from stac.collections import INDICES, L2A
 from stac.database import connect
 
@@ -175,6 +177,70 @@ def run(settings, provider, inbox, monkeypatch, capsys):
 
 
 WHERE = ("--tile", "48PWU", "--from", "2025-01-01", "--to", "2025-01-12")
+
+
+def test_a_download_leaves_the_inbox_once_it_is_published(run, settings, inbox, written):
+    ours, theirs = (f"{path.stem}.SAFE" for path in written[:2])
+    shutil.copytree(written[1], inbox / theirs)
+    assert run("discover", *WHERE, "--queue").returncode == 0
+    assert run("download", "--tile", "48PWU", "--from", "2025-01-05", "--to", "2025-01-05").returncode == 0
+    assert run("tidy").stdout == ""
+    assert run("ingest", str(inbox), "--jobs", "1").returncode == 0
+    assert run("tidy", INGEST_KEEP_DOWNLOADS="true").stdout == ""
+    done = run("tidy", INGEST_KEEP_DOWNLOADS="false")
+    assert done.stdout == f"products\t{written[0].stem}\n", done.stderr
+    assert [path.name for path in inbox.iterdir() if path.suffix == ".SAFE"] == [theirs] != [ours]
+    assert entries(settings)[written[0].stem].state == "published"
+    assert "0 to be fetched" in run("discover", *WHERE).stderr
+    retried = run("retry", written[0].stem)
+    assert (retried.returncode, "download" in retried.stderr and "--again" in retried.stderr) == (1, True)
+    again = ("--tile", "48PWU", "--from", "2025-01-05", "--to", "2025-01-05", "--again")
+    assert run("download", *again).returncode == 0
+    assert run("retry", written[0].stem, "--jobs", "1").returncode == 0
+    assert run("tidy").stdout == f"products\t{written[0].stem}\n"
+    shutil.rmtree(inbox / theirs)
+
+
+def test_what_broken_off_downloads_left_goes_after_some_days_if_nobody_is_at_it(run, settings, inbox, written):
+    left, busy, fresh = (inbox / ".downloads" / path.name for path in written[:3])
+    for folder in (left, busy, fresh):
+        folder.mkdir(parents=True)
+        (folder / "B02.jp2.part").write_bytes(b"x")
+    for folder in (left, busy):
+        for path in (folder / "B02.jp2.part", folder):
+            os.utime(path, (1e9, 1e9))
+    with ledger.product_lock(settings, written[1].stem):
+        assert run("tidy").stdout == f"left\t{left.name}\n"
+    assert sorted(path.name for path in (inbox / ".downloads").iterdir()) == sorted((busy.name, fresh.name))
+    assert run("tidy", INGEST_STALE_DAYS="0").stdout.count("left") == 2
+    (inbox / ".downloads").rmdir()
+
+
+def test_gaps_are_filled_by_exactly_what_is_missing(run, settings, written):
+    assert run("ingest", str(written[0]), str(written[4]), "--jobs", "1").returncode == 0
+    told = run("gaps", "--tile", "48PWU")
+    assert (told.returncode, told.stdout.count("acquisition")) == (0, 1), told.stdout
+    dry = run("gaps", "--fill", "--dry-run")
+    assert (dry.returncode, dry.stdout.count("\n"), entries(settings).keys()) == (
+        0,
+        1,
+        {written[0].stem, written[4].stem},
+    ), dry.stderr
+    areas.add(settings, areas.Area(name="clear", tiles=["48PWU"], max_cloud=15))
+    assert "0 to be fetched" in run("gaps", "--fill").stderr
+    areas.change(settings, "clear", {"max_cloud": None, "orbits": [1]})
+    assert "0 to be fetched" in run("gaps", "--fill").stderr
+    areas.remove(settings, "clear")
+    filled = run("gaps", "--fill")
+    assert "1 to be fetched" in filled.stderr
+    (missing,) = (name for name, entry in entries(settings).items() if entry.state == "seen")
+    assert missing == written[2].stem
+    for words in (("gaps", "--dry-run"), ("gaps", "--provider", "cdse"), ("gaps", "--tile", "nowhere")):
+        assert run(*words).returncode == 2
+    lines = run("status", "--tiles").stdout.split("\t")
+    assert lines[:4] == ["48PWU", "2", "3", "0"]
+    assert run("status", "--tiles", "--gaps").returncode == 2
+    assert "queue: 1 seen (cdse)" in run("status").stderr
 
 
 def test_discover_and_download_by_command(run, settings, inbox, written):

@@ -1,6 +1,23 @@
 /** How the page speaks to the two APIs. */
+import type { paths as Raster } from "./openapi/raster";
+import type { paths as Stac } from "./openapi/stac";
+
 const metaRoot = document.querySelector<HTMLMetaElement>('meta[name="api-root"]')?.content ?? "/";
 export const root = new URL(metaRoot, document.baseURI).href.replace(/\/$/, "");
+
+type Values = Readonly<Record<string, string>>;
+
+/** The address of an operation of the catalogue, under the name that its OpenAPI document has. */
+export const stacUrl = (path: keyof Stac, values: Values = {}): string =>
+  `${root}/stac${filled(path, values)}`;
+/** The address of an operation of the tiler. */
+export const rasterUrl = (path: keyof Raster, values: Values = {}): string =>
+  `${root}/raster${filled(path, values)}`;
+
+/** The names in braces replaced by their values; those without one stay. */
+function filled(path: string, values: Values): string {
+  return path.replaceAll(/\{(\w+)\}/g, (whole, name: string) => values[name] ?? whole);
+}
 
 export const INDEX_COLLECTION = "sentinel-2-indices";
 export const SURFACE_COLLECTION = "sentinel-2-l2a";
@@ -17,6 +34,10 @@ export class ApiError extends Error {
   }
 }
 
+export function isAbort(error: unknown): boolean {
+  return error instanceof DOMException && error.name === "AbortError";
+}
+
 export async function request<T>(url: string, init: RequestInit): Promise<T> {
   return (await (await ask(url, init)).json()) as T;
 }
@@ -26,7 +47,7 @@ export async function ask(url: string, init: RequestInit): Promise<Response> {
   try {
     response = await fetch(url, init);
   } catch (error) {
-    if (error instanceof DOMException && error.name === "AbortError") throw error;
+    if (isAbort(error)) throw error;
     throw new ApiError(0, error instanceof Error ? error.message : String(error));
   }
   // A gateway answers for a service that is away; its page is no message for the reader.

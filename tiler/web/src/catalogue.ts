@@ -1,6 +1,6 @@
 /** What the catalogue holds: the items behind an image, and the tiles in view. */
 import type { MultiPolygon, Polygon } from "geojson";
-import { INDEX_COLLECTION, request, root, SURFACE_COLLECTION, TOP_COLLECTION } from "./api";
+import { INDEX_COLLECTION, request, SURFACE_COLLECTION, stacUrl, TOP_COLLECTION } from "./api";
 import type { Sample } from "./series";
 
 /** The fields of a STAC item that the page asks for. */
@@ -24,7 +24,7 @@ interface SearchAnswer {
 }
 
 function search(body: object, signal: AbortSignal): Promise<SearchAnswer> {
-  return request<SearchAnswer>(`${root}/stac/search`, {
+  return request<SearchAnswer>(stacUrl("/search"), {
     method: "POST",
     headers: { "content-type": "application/json" },
     body: JSON.stringify(body),
@@ -90,5 +90,8 @@ export async function fetchCoverage(
 }
 
 export function itemUrl(scene: Pick<Scene, "id" | "collection">): string {
-  return `${root}/stac/collections/${scene.collection}/items/${encodeURIComponent(scene.id)}`;
+  return stacUrl("/collections/{collection_id}/items/{item_id}", {
+    collection_id: scene.collection,
+    item_id: encodeURIComponent(scene.id),
+  });
 }

@@ -8,6 +8,7 @@ import type { Line } from "./lines";
 import type { Span } from "./period";
 import type { Sample } from "./series";
 import { colour } from "./theme";
+import { GAP } from "./trace";
 
 export interface ChartInput {
   readonly samples: readonly Sample[];
@@ -36,8 +37,6 @@ export interface ChartInput {
 const HEIGHT = 230;
 /** Room under the curve for the ticks of masked dates, as a share of the axis. */
 const FLOOR = 0.12;
-/** Longer than this without a clear image, in seconds, nobody knows what happened: no line is drawn. */
-const GAP = 90 * 86_400;
 /** A drag shorter than this, in pixels, is a click. */
 const DRAG = 8;
 const FONT = `12px ${FONTS}`;
@@ -216,7 +215,7 @@ function longGaps(plot: uPlot, series: number): [number, number][] {
   const pixel = (time: number): number => Math.round(plot.valToPos(time, "x", true));
   return clear.flatMap((time, at): [number, number][] => {
     const before = clear[at - 1];
-    return before !== undefined && time - before > GAP ? [[pixel(before), pixel(time)]] : [];
+    return before !== undefined && (time - before) * 1000 > GAP ? [[pixel(before), pixel(time)]] : [];
   });
 }
 

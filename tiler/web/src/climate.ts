@@ -19,7 +19,7 @@ export interface Usual {
 }
 
 const dayOfYear = (time: number): number => (time - Date.UTC(new Date(time).getUTCFullYear(), 0)) / DAY;
-const yearOf = (time: number): number => new Date(time).getUTCFullYear();
+export const yearOf = (time: number): number => new Date(time).getUTCFullYear();
 
 /** Whether there is more than one year to compare. */
 export function hasYears(clear: readonly Sample[]): boolean {

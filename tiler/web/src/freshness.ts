@@ -1,6 +1,7 @@
 /** How long ago the newest image of a tile was taken, in classes that the map colours. */
 import { signal } from "@preact/signals";
-import { ApiError, request, root } from "./api";
+import { ApiError, request, stacUrl } from "./api";
+import type { CoveragePage, TileCoverage } from "./openapi/stac";
 
 /** Days up to which a class reaches, and its colour. */
 export const CLASSES = [
@@ -18,29 +19,16 @@ export function freshnessOf(newest: number, now = Date.now()): Freshness {
   return CLASSES.find(({ days }) => age <= days) ?? CLASSES[3];
 }
 
-/** What the archive holds of a tile, over all time. */
-export interface TileStatus {
-  readonly tile: string;
-  readonly count: number;
-  readonly first: string;
-  readonly last: string;
-}
-
-interface CoveragePage {
-  readonly tiles: readonly TileStatus[];
-  readonly links: readonly { readonly rel: string; readonly href: string }[];
-}
-
-/** By the tile's name, such as 48PWU; empty until the server has told. */
-export const tileStatus = signal<ReadonlyMap<string, TileStatus>>(new Map());
+/** What the archive holds of each tile, by the tile's name, such as 48PWU; empty until the server has told. */
+export const tileStatus = signal<ReadonlyMap<string, TileCoverage>>(new Map());
 
 /** Pages of a thousand tiles: more than all of Earth's land. */
 const MOST_PAGES = 30;
 
 /** Asks what every tile holds. Without an answer, the map says only what it sees. */
 export async function loadTileStatus(): Promise<void> {
-  let url: string | undefined = `${root}/stac/status/coverage?limit=1000`;
-  const found = new Map<string, TileStatus>();
+  let url: string | undefined = `${stacUrl("/status/coverage")}?limit=1000`;
+  const found = new Map<string, TileCoverage>();
   try {
     for (let page = 0; url && page < MOST_PAGES; page += 1) {
       const answer: CoveragePage = await request<CoveragePage>(url, {});

@@ -1,31 +1,14 @@
 /** Extractions too large to wait for: started here, done by the server, found again after a reload. */
 import { computed, signal } from "@preact/signals";
-import { ApiError, ask, INDEX_COLLECTION, request, root } from "./api";
+import { ApiError, ask, INDEX_COLLECTION, rasterUrl, request } from "./api";
 import type { IndexName } from "./indices";
+import type { Job, Jobs } from "./openapi/raster";
 import { bodyOf, GEOJSON, type Options, type Where } from "./series";
 
-export interface Job {
-  readonly id: string;
-  readonly status: "queued" | "running" | "succeeded" | "partial" | "failed" | "cancelled";
-  readonly message?: string | null;
-  readonly created: string;
-  readonly progress: { readonly chunks: number; readonly done: number; readonly failed: number };
-  readonly links: readonly {
-    readonly rel: string;
-    readonly href: string;
-    readonly title?: string;
-    readonly method?: string;
-    readonly "file:size"?: number;
-  }[];
-}
-
-interface Listing {
-  readonly jobs: readonly Job[];
-  readonly limits?: { readonly available?: boolean };
-}
-
 const KEY = "sen2extract.jobs";
-const URL_OF_JOBS = `${root}/raster/collections/${INDEX_COLLECTION}/timeseries/jobs`;
+const URL_OF_JOBS = rasterUrl("/collections/{collection_id}/timeseries/jobs", {
+  collection_id: INDEX_COLLECTION,
+});
 
 export const jobs = signal<readonly Job[]>([]);
 /** Whether the server runs jobs; null until it was asked. */
@@ -46,7 +29,7 @@ function keep(): void {
 export async function askForJobs(): Promise<void> {
   if (available.value !== null) return;
   try {
-    available.value = (await request<Listing>(URL_OF_JOBS, {})).limits?.available ?? false;
+    available.value = (await request<Jobs>(URL_OF_JOBS, {})).limits.available;
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
     available.value = false;
@@ -127,7 +110,7 @@ function watch(wait = OFTEN): void {
 async function refresh(): Promise<boolean> {
   const ids = jobs.value.length > 0 ? jobs.value.map(({ id }) => id) : kept();
   try {
-    const answer = await request<Listing>(`${URL_OF_JOBS}?ids=${ids.join(",")}`, {});
+    const answer = await request<Jobs>(`${URL_OF_JOBS}?ids=${ids.join(",")}`, {});
     jobs.value = ids.flatMap((id) => answer.jobs.find((job) => job.id === id) ?? []);
     keep();
     return true;

@@ -1,6 +1,7 @@
 /** Shortcuts for those who know them; everything is also reached by Tab. */
 import { INDEX_NAMES } from "./indices";
-import { drawing, index, place } from "./state";
+import { drawing, place } from "./state/choices";
+import { index } from "./state/view";
 
 const press = (selector: string): void => document.querySelector<HTMLElement>(selector)?.click();
 

@@ -1,37 +1,25 @@
 /** Keeps the loaded data in step with what is chosen: a new choice cancels the request it replaces. */
 import { effect, type ReadonlySignal, type Signal, untracked } from "@preact/signals";
-import { ApiError } from "./api";
+import { ApiError, isAbort } from "./api";
 import { COVERAGE_PAGE, fetchCoverage, fetchScenes, type Scene } from "./catalogue";
-import { fetchSeries, type Sample } from "./series";
+import type { IndexName } from "./indices";
+import { type Arrival, CutError, type Options, readSeries, type Sample, type Where } from "./series";
 import type { Site } from "./sites";
 import {
-  area,
   attempt,
-  coverageState,
-  type HeldTile,
-  heldTiles,
-  index,
-  isArea,
-  leastValid,
+  LOADING,
   other,
-  otherScenes,
-  place,
   type SeriesState,
-  scenes,
+  samplesOf,
   selected,
   series,
-  site,
   siteSeries,
-  sites,
-  stepName,
   stepped,
-  summing,
-  where,
-} from "./state";
-
-function isAbort(error: unknown): boolean {
-  return error instanceof DOMException && error.name === "AbortError";
-}
+} from "./state/answers";
+import { coverageState, type HeldTile, heldTiles, otherScenes, scenes } from "./state/archive";
+import { area, isArea, place, site, sites, where } from "./state/choices";
+import { summing } from "./state/curves";
+import { index, leastValid, stepName } from "./state/view";
 
 /** Starts the series and scene requests that follow the chosen place, index and date. */
 export function followChoices(): void {
@@ -42,9 +30,16 @@ export function followChoices(): void {
   effect(followItems(other, otherScenes));
 }
 
+let stop: (() => void) | null = null;
+
+/** Stops reading the series on show; what has come stays. */
+export function stopReading(): void {
+  stop?.();
+}
+
 function followSeries(): (() => void) | undefined {
   if (site.value) {
-    series.value = siteSeries.value.get(site.value.id) ?? { kind: "loading" };
+    series.value = siteSeries.value.get(site.value.id) ?? LOADING;
     return undefined;
   }
   attempt.value;
@@ -53,20 +48,92 @@ function followSeries(): (() => void) | undefined {
     series.value = { kind: "idle" };
     return undefined;
   }
-  const controller = new AbortController();
-  series.value = { kind: "loading" };
   const asked = outline
     ? { kind: "area" as const, area: outline }
     : { kind: "place" as const, place: middle };
-  fetchSeries(asked, what, controller.signal).then(
-    (found) => {
-      series.value = readyWith([...found.values()][0]);
-    },
-    (error: unknown) => {
-      if (!isAbort(error)) series.value = failed(error);
-    },
-  );
+  const controller = new AbortController();
+  series.value = LOADING;
+  stop = () => {
+    series.value = cut(series.peek());
+    controller.abort();
+  };
+  void follow(asked, what, controller.signal, {}, (states) => {
+    series.value = only(states);
+  });
   return () => controller.abort();
+}
+
+type States = (id: string) => SeriesState;
+
+/** The state of the single feature of a place or an area, whatever the server calls it. */
+const ONE = "";
+const only = (states: States): SeriesState => states(ONE);
+
+/** Reads series; `show` is handed what became of each feature, by id, whenever there is news worth drawing. */
+async function follow(
+  asked: Where,
+  what: IndexName,
+  signal: AbortSignal,
+  options: Options,
+  show: (states: States) => void,
+): Promise<void> {
+  let latest: Arrival = { found: new Map(), total: null, span: null };
+  const samples = (id: string): readonly Sample[] =>
+    (id === ONE ? [...latest.found.values()][0] : latest.found.get(id)) ?? [];
+  // Of several features nobody knows how many of the samples are whose.
+  const total = (): number | null => (asked.kind === "sites" && asked.sites.length > 1 ? null : latest.total);
+  const loading: States = (id) => ({
+    kind: "loading",
+    samples: samples(id),
+    total: total(),
+    span: latest.span,
+  });
+  const draw = paced(() => {
+    if (!signal.aborted) show(loading);
+  });
+  try {
+    latest = await readSeries(asked, what, signal, options, (arrival) => {
+      latest = arrival;
+      draw.soon();
+    });
+    show((id) => ({ kind: "ready", samples: samples(id), missing: 0 }));
+  } catch (error) {
+    if (isAbort(error)) return;
+    if (!(error instanceof ApiError)) throw error;
+    const lost = failed(error);
+    show((id) => (error instanceof CutError && samples(id).length > 0 ? cut(loading(id)) : lost));
+  } finally {
+    draw.stop();
+  }
+}
+
+/** What had come of a series when reading stopped. */
+function cut(state: SeriesState): SeriesState {
+  const samples = samplesOf(state);
+  const total = state.kind === "loading" ? state.total : null;
+  return { kind: "ready", samples, missing: Math.max((total ?? 0) - samples.length, 1) };
+}
+
+/** More often than this, in milliseconds, a growing curve is not drawn. */
+const PACE = 100;
+
+/** Does something at once, then at most so often however often it is asked for. */
+function paced(work: () => void): { readonly soon: () => void; readonly stop: () => void } {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  let last = Number.NEGATIVE_INFINITY;
+  const run = (): void => {
+    timer = undefined;
+    last = performance.now();
+    work();
+  };
+  return {
+    soon: () => {
+      const wait = last + PACE - performance.now();
+      if (wait <= 0 && timer === undefined) run();
+      else timer ??= setTimeout(run, wait);
+    },
+    stop: () => clearTimeout(timer),
+  };
 }
 
 /** Moving the slider asks once it rests. */
@@ -85,22 +152,17 @@ function followSteps(): (() => void) | undefined {
   const options = { ...summing.value, min_valid: `${least}`, order: "oldest" };
   const wait = stepped.peek().kind === "ready" ? REST : 0;
   const timer = setTimeout(() => {
-    fetchSeries(asked, what, controller.signal, options).then(
-      (found) => {
-        stepped.value = readyWith([...found.values()][0]);
-      },
-      (error: unknown) => {
-        if (!isAbort(error)) stepped.value = failed(error);
-      },
-    );
+    void follow(asked, what, controller.signal, options, (states) => {
+      // A sum replaces another at once; half of it would say something else.
+      const state = only(states);
+      if (state.kind !== "loading") stepped.value = state;
+    });
   }, wait);
   return () => {
     clearTimeout(timer);
     controller.abort();
   };
 }
-
-const readyWith = (samples: readonly Sample[] = []): SeriesState => ({ kind: "ready", samples });
 
 /** Sites asked for in one request: few enough for their curves to come one after the other. */
 const AT_ONCE = 8;
@@ -122,27 +184,15 @@ function followSites(): (() => void) | undefined {
 
 async function readGroups(
   groups: readonly (readonly Site[])[],
-  what: typeof index.value,
+  what: IndexName,
   signal: AbortSignal,
 ): Promise<void> {
   for (const group of groups) {
-    const states = await readGroup(group, what, signal);
+    await follow({ kind: "sites", sites: group }, what, signal, {}, (states) => {
+      const told = group.map(({ id }) => [id, states(id)] as const);
+      siteSeries.value = new Map([...siteSeries.value, ...told]);
+    });
     if (signal.aborted) return;
-    siteSeries.value = new Map([...siteSeries.value, ...states]);
-  }
-}
-
-async function readGroup(
-  group: readonly Site[],
-  what: typeof index.value,
-  signal: AbortSignal,
-): Promise<[string, SeriesState][]> {
-  try {
-    const found = await fetchSeries({ kind: "sites", sites: group }, what, signal);
-    return group.map(({ id }) => [id, readyWith(found.get(id))]);
-  } catch (error) {
-    if (isAbort(error)) return [];
-    return group.map(({ id }) => [id, failed(error)]);
   }
 }
 
@@ -155,7 +205,8 @@ function failed(error: unknown): SeriesState {
 function followItems(of: ReadonlySignal<Sample | null>, into: Signal<readonly Scene[] | null>): () => void {
   let asked: { readonly item: string; readonly controller: AbortController } | null = null;
   return () => {
-    if (series.value.kind === "loading") return;
+    // While nothing is there to look at, what is on the map stays.
+    if (series.value.kind === "loading" && of.value === null) return;
     const sample = of.value;
     if (sample?.itemId === asked?.item) return;
     asked?.controller.abort();

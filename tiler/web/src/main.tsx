@@ -8,7 +8,7 @@ import { followChoices } from "./load";
 import { createMap } from "./map/map";
 import { Panel } from "./panel/panel";
 import { Shown } from "./panel/shown";
-import { followAddress } from "./state";
+import { followAddress } from "./state/address";
 import { followTheme } from "./theme";
 
 /** The map is OpenLayers' own element; the rest is rendered around it. */

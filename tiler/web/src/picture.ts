@@ -1,7 +1,9 @@
 /** The chart as a picture to show elsewhere: with its title, what it is of, and its sources. */
 import { formatYears } from "./format";
 import { FONTS, t } from "./i18n";
-import { index, lines, samples } from "./state";
+import { samples } from "./state/answers";
+import { lines } from "./state/curves";
+import { index } from "./state/view";
 import { colour } from "./theme";
 
 const [PAD, TITLE, LINE] = [24, 20, 18];

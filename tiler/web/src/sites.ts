@@ -1,6 +1,7 @@
 /** Several places at once: what an uploaded file holds, and how a link holds the same. */
 import type { Geometry, MultiPoint, MultiPolygon, Point, Polygon, Position } from "geojson";
 import { decodeRings, encodeRings } from "./area";
+import type { Place as PlaceOfFile, UploadReport } from "./openapi/raster";
 
 export type SiteGeometry = Point | MultiPoint | Polygon | MultiPolygon;
 
@@ -12,43 +13,28 @@ export interface Site {
   readonly properties: Readonly<Record<string, unknown>>;
 }
 
-/** What the server did to a file's features, in its own words. */
-export interface Report {
-  readonly format: string;
-  readonly layer: string;
-  readonly crs: string;
-  readonly features: readonly { readonly feature_id: string; readonly done: readonly string[] }[];
-  readonly left_out: readonly { readonly position: number; readonly reason: string }[];
-  readonly note?: string;
-}
-
 export interface SiteSet {
   readonly sites: readonly Site[];
   /** The attribute that gave the names, if any did. */
   readonly named: string | null;
-  readonly report: Report | null;
-}
-
-/** A place as the server returns it. */
-export interface Placed {
-  readonly id: string;
-  readonly geometry: SiteGeometry;
-  readonly properties: Readonly<Record<string, unknown>>;
+  /** What the server did to the file's features, in its own words. */
+  readonly report: UploadReport | null;
 }
 
 const NAMES = /^(name|nom|nome|site|label|title|titre|village|commune|district|libell?e|lieu|place|ឈ្មោះ)/i;
 
 /** Sites named by the attribute that most likely holds their names, else by their ids. */
-export function makeSites(placed: readonly Placed[], report: Report | null): SiteSet {
+export function makeSites(placed: readonly PlaceOfFile[], report: UploadReport | null): SiteSet {
   const named = nameColumn(placed);
   const sites = placed.map(({ id, geometry, properties }): Site => {
     const given = named === null ? "" : String(properties[named] ?? "").trim();
-    return { id, name: given || id, geometry, properties };
+    // OpenAPI says no more of GeoJSON's geometries than that they are objects.
+    return { id, name: given || id, geometry: geometry as unknown as SiteGeometry, properties };
   });
   return { sites, named, report };
 }
 
-function nameColumn(placed: readonly Placed[]): string | null {
+function nameColumn(placed: readonly PlaceOfFile[]): string | null {
   const columns = Object.keys(placed[0]?.properties ?? {});
   const texts = columns.filter((column) =>
     placed.some(({ properties }) => typeof properties[column] === "string" && properties[column] !== ""),
@@ -57,7 +43,7 @@ function nameColumn(placed: readonly Placed[]): string | null {
   return called ?? texts.find((column) => areDistinct(placed, column)) ?? null;
 }
 
-function areDistinct(placed: readonly Placed[], column: string): boolean {
+function areDistinct(placed: readonly PlaceOfFile[], column: string): boolean {
   return new Set(placed.map(({ properties }) => properties[column])).size === placed.length;
 }
 

@@ -1,11 +1,7 @@
 /** A user's file to places: the server reads it, the page asks. */
-import { request, root } from "./api";
-import { makeSites, type Placed, type Report, type SiteSet } from "./sites";
-
-interface PlacesAnswer {
-  readonly features: readonly Placed[];
-  readonly report: Report;
-}
+import { rasterUrl, request } from "./api";
+import type { Places } from "./openapi/raster";
+import { makeSites, type SiteSet } from "./sites";
 
 /** What the page takes: a hint for the file dialogue, the server decides by content. */
 export const KINDS = ".zip,.shp,.dbf,.prj,.cpg,.gpkg,.kml,.kmz,.gpx,.geojson,.json,.csv,.tsv,.txt";
@@ -14,7 +10,7 @@ export const KINDS = ".zip,.shp,.dbf,.prj,.cpg,.gpkg,.kml,.kmz,.gpx,.geojson,.js
 export async function readPlaces(files: readonly File[], signal?: AbortSignal): Promise<SiteSet> {
   const form = new FormData();
   for (const file of files) form.append(file.name, file, file.name);
-  const answer = await request<PlacesAnswer>(`${root}/raster/places`, {
+  const answer = await request<Places>(rasterUrl("/places"), {
     method: "POST",
     body: form,
     ...(signal ? { signal } : {}),

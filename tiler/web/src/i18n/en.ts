@@ -1,3 +1,5 @@
+import type { SampleStatus } from "../series";
+
 /**
  * Every word the page shows, in English. Other languages provide the same keys with the same parameters.
  *
@@ -43,6 +45,7 @@ export const en = {
     button: "Upload sites",
     reading: "Reading the file…",
     problem: "This file cannot be used",
+    large: "These are too many sites for one request",
     drop: "Drop your file of sites",
     kinds: "Zipped shapefile, GeoPackage, KML, GPX, GeoJSON, or CSV with longitude and latitude",
   },
@@ -123,6 +126,11 @@ export const en = {
     loading: (index: string) => `Reading ${index} from every image…`,
     summary: (best: string, bestValue: string, low: string, lowValue: string, clear: number, all: number) =>
       `Highest ${best} (${bestValue}), lowest ${low} (${lowValue}); ${clear} clear of ${all} images.`,
+    progress: (read: number, all: number) => `${read} of ${all} images`,
+    read: (count: number) => `${count} images`,
+    reading: "Images read",
+    stop: "Stop",
+    cut: (read: number, all: number) => `Only ${read} of ${all} images were read.`,
     chart: (index: string) => `${index} curve: choose an image with the arrow keys`,
     keyClear: "clear image",
     keyMean: "mean of a clear image",
@@ -163,10 +171,11 @@ export const en = {
     unreadable: "could not be read",
     no_mask: "no cloud mask held",
     no_data_asset: "index not held",
+    empty: "no image",
     few_valid: "too few valid pixels",
     excluded: "left out by you",
     no_pixel: "no pixel here",
-  } as Readonly<Record<string, string>>,
+  } satisfies Record<SampleStatus, string>,
   columns: { date: "Date", value: "Value", state: "State", image: "Image" },
   showImage: (date: string) => `Show ${date} on the map`,
 
@@ -176,7 +185,7 @@ export const en = {
     next: "Next image",
     tile: "Tile",
     satellite: "Satellite",
-    cloud: "Cloud in scene",
+    cloud: "Cloud cover",
     baseline: "Baseline",
     surface: "L2A · surface",
     top: "L1C · top of atmosphere",

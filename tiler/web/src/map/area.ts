@@ -16,7 +16,7 @@ import Stroke from "ol/style/Stroke";
 import Style from "ol/style/Style";
 import { makeArea } from "../area";
 import type { Site, SiteGeometry } from "../sites";
-import { chooseArea, drawing, outline, sites, sketched } from "../state";
+import { chooseArea, drawing, outline, sites, sketched } from "../state/choices";
 import { colour } from "../theme";
 
 const source = new VectorSource<Feature<Geometry>>();

@@ -16,7 +16,8 @@ import type { Place } from "../coordinates";
 import { formatDate } from "../format";
 import { CLASSES, freshnessOf, tileStatus } from "../freshness";
 import { FONTS, t } from "../i18n";
-import { type HeldTile, heldTiles, place } from "../state";
+import { type HeldTile, heldTiles } from "../state/archive";
+import { place } from "../state/choices";
 import { colour } from "../theme";
 
 const mercator = new GeoJSON({ featureProjection: "EPSG:3857" });

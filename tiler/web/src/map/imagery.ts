@@ -9,20 +9,10 @@ import type { Scene } from "../catalogue";
 import { formatYears } from "../format";
 import { t } from "../i18n";
 import type { Sample } from "../series";
-import {
-  against,
-  clouds,
-  heldTiles,
-  index,
-  layer,
-  other,
-  otherScenes,
-  place,
-  scenes,
-  selected,
-  series,
-  swipe,
-} from "../state";
+import { other, selected, series } from "../state/answers";
+import { heldTiles, otherScenes, scenes } from "../state/archive";
+import { place } from "../state/choices";
+import { against, clouds, index, layer, swipe } from "../state/view";
 import { cloudTiles, colourTiles, indexTiles, newestTiles } from "../tiles";
 import { coverageExtent, IMAGERY_ZOOM } from "./coverage";
 
@@ -36,7 +26,7 @@ export const cloudLayer = new TileLayer<XYZ>({ visible: false, minZoom: 7 });
 
 /** Whether an acquisition is on the map, or about to be: what is shown then stays until it is replaced. */
 export const pending = (): boolean =>
-  series.value.kind === "loading" || (selected.value !== null && scenes.value === null);
+  selected.value === null ? series.value.kind === "loading" : scenes.value === null;
 
 /** Beyond this zoom a 10 m pixel is only enlarged. */
 const DEEPEST = 15;

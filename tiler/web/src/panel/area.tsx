@@ -2,7 +2,8 @@ import { useSignal } from "@preact/signals";
 import { parseArea } from "../area";
 import { formatHectares, formatShare } from "../format";
 import { t } from "../i18n";
-import { chooseArea, drawing, leastValid, place, sketched } from "../state";
+import { chooseArea, drawing, place, sketched } from "../state/choices";
+import { leastValid } from "../state/view";
 import { UploadButton, UploadProblem } from "./upload";
 
 /** The ways to an area: drawing it on the map, a file of sites, or typing it. */

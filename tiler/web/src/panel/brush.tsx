@@ -2,13 +2,13 @@
 import { useRef } from "preact/hooks";
 import { formatDate } from "../format";
 import { t } from "../i18n";
-import { INDEX_STYLES } from "../indices";
 import { EVERYTHING, spanOfDays } from "../period";
-import { answeredClear, extent, index, period, span } from "../state";
+import { answeredClear, extent, span } from "../state/answers";
+import { index, period } from "../state/view";
+import { traces } from "../trace";
 
 const DAY = 86_400_000;
-const HIGH = 30;
-const WIDE = 400;
+const BOX = { wide: 400, high: 30 };
 
 export function Brush() {
   const whole = extent.value;
@@ -85,15 +85,11 @@ function drag(
 }
 
 function Silhouette({ first, last }: { readonly first: number; readonly last: number }) {
-  const [low, high] = INDEX_STYLES[index.value].axis;
-  const points = answeredClear.value.map(({ time, value }) => {
-    const up = Math.min(Math.max(((value ?? low) - low) / (high - low), 0), 1);
-    const x = ((time - first) / (last - first)) * WIDE;
-    return `${x.toFixed(1)},${(HIGH - 2 - up * (HIGH - 4)).toFixed(1)}`;
-  });
   return (
-    <svg viewBox={`0 0 ${WIDE} ${HIGH}`} preserveAspectRatio="none" aria-hidden="true">
-      <polyline points={points.join(" ")} />
+    <svg viewBox={`0 0 ${BOX.wide} ${BOX.high}`} preserveAspectRatio="none" aria-hidden="true">
+      {traces(answeredClear.value, index.value, [first, last], BOX).map((points) => (
+        <polyline key={points} points={points} />
+      ))}
     </svg>
   );
 }

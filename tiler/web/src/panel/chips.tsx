@@ -1,6 +1,6 @@
 import { t } from "../i18n";
 import { INDEX_NAMES } from "../indices";
-import { index } from "../state";
+import { index } from "../state/view";
 
 /** The choice of index, each with what it tells in plain words. */
 export function Chips() {

@@ -5,24 +5,15 @@ import { t } from "../i18n";
 import { INDEX_STYLES } from "../indices";
 import { EVERYTHING, spanOfDays } from "../period";
 import type { Sample } from "../series";
-import {
-  index,
-  isArea,
-  lines,
-  period,
-  samples,
-  select,
-  selected,
-  span,
-  step,
-  stepName,
-  usualBand,
-} from "../state";
+import { extent, samples, select, selected, series, span, step } from "../state/answers";
+import { isArea } from "../state/choices";
+import { lines, usualBand } from "../state/curves";
+import { index, period, stepName } from "../state/view";
 import { repaint } from "../theme";
 
 /** What one sample says: its value, or why it has none. */
 export function reading(sample: Sample): string {
-  if (sample.value === null) return t.status[sample.status] ?? sample.status;
+  if (sample.value === null) return t.status[sample.status];
   const value = `${t.indices[index.value].title} ${formatValue(sample.value)}`;
   return isArea.value && sample.validFraction < 1
     ? t.valid.reading(value, formatShare(sample.validFraction))
@@ -53,7 +44,9 @@ function stepByKey(event: KeyboardEvent): void {
 export function Curve() {
   const host = useRef<HTMLDivElement>(null);
   const [all, chosen, name, painted] = [samples.value, selected.value, index.value, repaint.value];
-  const [shown, others, season] = [span.value, lines.value, usualBand.value];
+  // A curve that still grows has the axis of the whole from the start.
+  const shown = span.value ?? (series.value.kind === "loading" ? extent.value : null);
+  const [others, season] = [lines.value, usualBand.value];
   const faint = stepName.value !== null;
   // `painted` redraws in the colours of a new theme.
   useLayoutEffect(() => {

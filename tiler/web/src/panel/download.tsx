@@ -3,7 +3,9 @@ import { ApiError } from "../api";
 import { t } from "../i18n";
 import { startJob } from "../jobs";
 import { fetchFile, type Options, seriesUrl, type Where } from "../series";
-import { allOfIt, index, summing } from "../state";
+import { allOfIt } from "../state/choices";
+import { summing } from "../state/curves";
+import { index } from "../state/view";
 import { JobOffer } from "./jobs";
 
 /** The CSV of what is shown, or of all sites. */

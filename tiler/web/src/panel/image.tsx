@@ -5,7 +5,8 @@ import { t } from "../i18n";
 import { sceneIn } from "../map/imagery";
 import type { Sample } from "../series";
 import { service } from "../services";
-import { answeredClear, compareWith, exclude, isExcluded, other, scenes, selected, step } from "../state";
+import { answeredClear, compareWith, exclude, isExcluded, other, selected, step } from "../state/answers";
+import { scenes } from "../state/archive";
 import { reading } from "./curve";
 
 /** The acquisition that the map shows: what it is, its neighbours, and where its data are. */

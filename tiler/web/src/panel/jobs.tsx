@@ -4,7 +4,10 @@ import { useEffect } from "preact/hooks";
 import { ApiError } from "../api";
 import { formatDate, formatTime } from "../format";
 import { t } from "../i18n";
-import { askForJobs, available, endJob, type Job, jobs } from "../jobs";
+import { isIndexName } from "../indices";
+import { askForJobs, available, endJob, jobs } from "../jobs";
+import type { Job } from "../openapi/raster";
+import { isStep, type Step } from "../steps";
 
 /** A button that runs a too large request as a job, where the server has jobs. */
 export function JobOffer({ start }: { readonly start: () => Promise<void> }) {
@@ -59,6 +62,7 @@ function JobCard({ job }: { readonly job: Job }) {
   const share = chunks > 0 ? Math.floor((100 * (done + failed)) / chunks) : 0;
   return (
     <article class="job">
+      <p class="job-of">{titleOf(job)}</p>
       <p role="status">
         <strong>{t.jobs.states[job.status]}</strong> {active && chunks > 0 && `${share} %`}{" "}
         <span class="muted">
@@ -80,7 +84,7 @@ function JobCard({ job }: { readonly job: Job }) {
               <a href={href} download={title}>
                 {title}
               </a>{" "}
-              {size !== undefined && <span class="muted">{sizeOf(size)}</span>}
+              {typeof size === "number" && <span class="muted">{sizeOf(size)}</span>}
             </li>
           ))}
       </ul>
@@ -89,6 +93,13 @@ function JobCard({ job }: { readonly job: Job }) {
       </button>
     </article>
   );
+}
+
+/** What a job is of, as its curve would be called. */
+function titleOf({ request: { index, step, features } }: Job): string {
+  const names = (index ?? "").split(",").map((name) => (isIndexName(name) ? t.indices[name].title : name));
+  const by = isStep(step ?? null) ? [t.step.names[step as Step]] : [];
+  return [names.join(", "), t.sites.heading(features), ...by].join(" · ");
 }
 
 function sizeOf(bytes: number): string {

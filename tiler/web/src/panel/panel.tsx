@@ -2,7 +2,9 @@ import { links } from "../api";
 import { formatDate, formatYears } from "../format";
 import { t } from "../i18n";
 import { examplePlace } from "../map/coverage";
-import { coverageState, heldTiles, pick, place, samples } from "../state";
+import { samples } from "../state/answers";
+import { coverageState, heldTiles } from "../state/archive";
+import { pick, place } from "../state/choices";
 import { THEMES, theme } from "../theme";
 import { AreaDoor } from "./area";
 import { Jobs } from "./jobs";
@@ -55,6 +57,7 @@ function Welcome() {
   const example = examplePlace();
   return (
     <section class="welcome">
+      <Preview />
       <ol class="steps">
         {t.steps.map((text) => (
           <li key={text}>{text}</li>
@@ -70,6 +73,33 @@ function Welcome() {
         {holdings()}
       </p>
     </section>
+  );
+}
+
+/** What the reader is going to see, in small: clear dates on a line, cloudy ones as ticks. */
+function Preview() {
+  const dots = [
+    [14, 74],
+    [60, 66],
+    [92, 40],
+    [130, 16],
+    [172, 22],
+    [214, 56],
+    [262, 76],
+    [304, 62],
+    [340, 28],
+    [384, 18],
+  ] as const;
+  return (
+    <svg class="preview" viewBox="0 0 400 104" aria-hidden="true">
+      <path d="M0 20H400M0 52H400M0 84H400" class="preview-grid" />
+      <path class="preview-fill" d={`M14 96L${dots.map((dot) => dot.join(" ")).join("L")}L384 96Z`} />
+      <polyline class="preview-line" points={dots.map((dot) => dot.join(",")).join(" ")} />
+      {dots.map(([x, y]) => (
+        <circle key={x} cx={x} cy={y} r="4.5" />
+      ))}
+      <path class="preview-ticks" d="M38 96v-9M76 96v-9M112 96v-9M196 96v-9M236 96v-9M284 96v-9M362 96v-9" />
+    </svg>
   );
 }
 

@@ -1,6 +1,6 @@
 import { t } from "../i18n";
 import { EVERYTHING, type Period, YEARS } from "../period";
-import { period } from "../state";
+import { period } from "../state/view";
 
 /** How much of the time axis is shown; a span dragged on the chart is taken back here. */
 export function PeriodChoice() {
@@ -19,7 +19,7 @@ export function PeriodChoice() {
         ))}
         <Choice text={t.period.all} means={EVERYTHING} chosen={now.kind === "all"} />
       </fieldset>
-      {now.kind === "span" ? (
+      {now.kind === "span" && (
         <button
           type="button"
           class="link"
@@ -29,8 +29,6 @@ export function PeriodChoice() {
         >
           {t.period.reset}
         </button>
-      ) : (
-        <span class="muted hint">{t.period.drag}</span>
       )}
     </div>
   );

@@ -2,7 +2,7 @@ import { useSignal } from "@preact/signals";
 import { parsePlace } from "../coordinates";
 import { findTowns, type Town } from "../gazetteer";
 import { t } from "../i18n";
-import { choosePlace } from "../state";
+import { choosePlace } from "../state/choices";
 
 const LEAST_LETTERS = 2;
 

@@ -1,31 +1,27 @@
 import { useSignal } from "@preact/signals";
+import { useEffect } from "preact/hooks";
 import { ApiError } from "../api";
 import { AREA_REQUESTS, requestArea } from "../areas";
 import { formatDate, formatHectares, formatNumber, formatPlace, formatValue } from "../format";
 import { t } from "../i18n";
 import { startJob } from "../jobs";
+import { stopReading } from "../load";
 import { hectaresOf } from "../map/area";
 import { nearestTile } from "../map/coverage";
 import type { Sample, Where } from "../series";
 import { service } from "../services";
 import {
-  allOfIt,
   attempt,
   bestFraction,
   clearSamples,
-  index,
-  isArea,
-  lines,
-  outline,
-  pick,
-  place,
+  type SeriesState,
   samples,
   series,
-  site,
   stepped,
-  summing,
-  usualBand,
-} from "../state";
+} from "../state/answers";
+import { allOfIt, isArea, outline, pick, place, site } from "../state/choices";
+import { lines, summing, usualBand } from "../state/curves";
+import { index } from "../state/view";
 import { ValidSlider } from "./area";
 import { Brush } from "./brush";
 import { Chips } from "./chips";
@@ -33,7 +29,7 @@ import { Curve } from "./curve";
 import { Download } from "./download";
 import { ImageCard } from "./image";
 import { JobOffer } from "./jobs";
-import { CurveOptions } from "./options";
+import { CurveOptions, StepChoice } from "./options";
 import { PeriodChoice } from "./period";
 import { Sites } from "./sites";
 import { Table } from "./table";
@@ -45,12 +41,12 @@ export function PlaceView() {
   const { lon, lat } = place.value;
   return (
     <>
+      <Sites />
       <h2 class="place">{title(lon, lat)}</h2>
       <Chips />
       <div class="card series" aria-busy={series.value.kind === "loading"}>
         <SeriesBody />
       </div>
-      <Sites />
       <ImageCard />
     </>
   );
@@ -66,8 +62,8 @@ function title(lon: number, lat: number): string {
 function SeriesBody() {
   const state = series.value;
   if (state.kind === "failed") return <Failure status={state.status} message={state.message} />;
-  if (state.kind !== "ready") return <Loading />;
-  return state.samples.length === 0 ? <Outside /> : <Ready />;
+  if (state.kind === "idle" || (state.kind === "loading" && state.samples.length === 0)) return <Loading />;
+  return state.samples.length === 0 ? <Outside /> : <Ready state={state} />;
 }
 
 function Loading() {
@@ -79,34 +75,89 @@ function Loading() {
   );
 }
 
-function Ready() {
+type Shown = Extract<SeriesState, { readonly samples: readonly Sample[] }>;
+
+function Ready({ state }: { readonly state: Shown }) {
   const asTable = useSignal(false);
   return (
     <>
+      <div class="series-head">
+        <PeriodChoice />
+        <StepChoice />
+      </div>
       {asTable.value ? <Table /> : <Curve />}
       {!asTable.value && <Brush />}
-      <PeriodChoice />
-      <CurveOptions />
-      {isArea.value && <ValidSlider />}
       {!asTable.value && <Key />}
       {!asTable.value && <Overlaid />}
+      <CurveOptions />
+      {isArea.value && <ValidSlider />}
       {stepped.value.kind === "failed" && (
         <p class="problem" role="alert">
           {t.failure.http}: {stepped.value.message}
         </p>
       )}
-      <p class="summary" role="status">
-        {summary(samples.value, clearSamples.value)}
-      </p>
-      {!asTable.value && <p class="muted hint">{t.series.hint}</p>}
+      {state.kind === "loading" ? (
+        <Reading read={state.samples.length} total={state.total} />
+      ) : (
+        <p class="summary" role="status">
+          {summary(samples.value, clearSamples.value)}
+        </p>
+      )}
+      {state.kind === "ready" && state.missing > 0 && <Missing state={state} />}
       <Actions
         asTable={asTable.value}
         onTable={(shown) => {
           asTable.value = shown;
         }}
       />
+      {!asTable.value && (
+        <p class="muted hint">
+          {t.series.hint} {t.period.drag}
+        </p>
+      )}
     </>
   );
+}
+
+/** How far reading is; said aloud at each quarter only. */
+function Reading({ read, total }: { readonly read: number; readonly total: number | null }) {
+  const quarters = total ? Math.floor((4 * read) / total) : 0;
+  const words = total === null ? t.series.read(read) : t.series.progress(read, total);
+  const aloud = useSignal("");
+  useEffect(() => {
+    aloud.value = words;
+  }, [quarters]);
+  return (
+    <div class="reading-on">
+      <progress aria-label={t.series.reading} {...(total === null ? {} : { value: read, max: total })} />
+      <span aria-hidden="true">{words}</span>
+      <span class="visually-hidden" role="status">
+        {aloud}
+      </span>
+      {!site.value && (
+        <button type="button" class="link" onClick={stopReading}>
+          {t.series.stop}
+        </button>
+      )}
+    </div>
+  );
+}
+
+/** What is not in the curve, since the answer broke off or the reader had enough of it. */
+function Missing({ state }: { readonly state: Extract<Shown, { readonly missing: number }> }) {
+  const { length } = state.samples;
+  return (
+    <p class="missing" role="status">
+      {t.series.cut(length, length + state.missing)}{" "}
+      <button type="button" class="link" onClick={again}>
+        {t.failure.retry}
+      </button>
+    </p>
+  );
+}
+
+function again(): void {
+  attempt.value += 1;
 }
 
 function summary(all: readonly Sample[], clear: readonly Sample[]): string {
@@ -125,14 +176,17 @@ function summary(all: readonly Sample[], clear: readonly Sample[]): string {
 function Key() {
   return (
     <p class="key muted" aria-hidden="true">
-      <span class="key-dot" /> {isArea.value ? t.series.keyMean : t.series.keyClear}
+      <span>
+        <i class="key-dot" /> {isArea.value ? t.series.keyMean : t.series.keyClear}
+      </span>
       {isArea.value && (
-        <>
-          {" "}
-          <span class="key-band" /> {t.series.keyBand}
-        </>
-      )}{" "}
-      <span class="key-tick" /> {t.series.keyMasked}
+        <span>
+          <i class="key-band" /> {t.series.keyBand}
+        </span>
+      )}
+      <span>
+        <i class="key-tick" /> {t.series.keyMasked}
+      </span>
     </p>
   );
 }
@@ -243,9 +297,11 @@ function RequestArea() {
   };
   return (
     <>
-      <button type="button" class="button primary" onClick={onClick}>
-        {t.outside.request}
-      </button>
+      {said.value !== t.outside.requested && (
+        <button type="button" class="button primary" onClick={onClick}>
+          {t.outside.request}
+        </button>
+      )}
       <p role="status">{said.value}</p>
     </>
   );
@@ -261,18 +317,21 @@ function Failure({ status, message }: { readonly status: number; readonly messag
   return (
     <div class="notice" role="alert">
       <h3>{away ? t.failure.network : status === 413 ? t.failure.large : t.failure.http}</h3>
-      <p>{away ? t.failure.networkHint : message}</p>
       {status === 413 && <p>{t.failure.largeHint}</p>}
-      {status === 413 && allOfIt.value && <Larger asked={allOfIt.value} />}
-      <button
-        type="button"
-        class="button primary"
-        onClick={() => {
-          attempt.value += 1;
-        }}
-      >
-        {t.failure.retry}
-      </button>
+      {away ? (
+        <p>{t.failure.networkHint}</p>
+      ) : (
+        <p class="muted hint" lang="en">
+          {message}
+        </p>
+      )}
+      {status === 413 ? (
+        allOfIt.value && <Larger asked={allOfIt.value} />
+      ) : (
+        <button type="button" class="button primary" onClick={again}>
+          {t.failure.retry}
+        </button>
+      )}
     </div>
   );
 }

@@ -6,19 +6,10 @@ import { IMAGERY_ZOOM } from "../map/coverage";
 import { hasClasses, hasColour, hasTop } from "../map/imagery";
 import { MASKED } from "../masks";
 import type { Sample } from "../series";
-import {
-  clouds,
-  heldTiles,
-  index,
-  type Layer,
-  layer,
-  other,
-  place,
-  scenes,
-  selected,
-  swipe,
-  zoom,
-} from "../state";
+import { other, selected } from "../state/answers";
+import { heldTiles, scenes } from "../state/archive";
+import { place } from "../state/choices";
+import { clouds, index, type Layer, layer, swipe, zoom } from "../state/view";
 
 /** What the map shows now, on the map itself: the date, the choice of layer, and the legend of colours. */
 export function Shown() {

@@ -2,23 +2,14 @@
 import { computed, signal } from "@preact/signals";
 import { formatDate, formatValue } from "../format";
 import { t } from "../i18n";
-import { INDEX_STYLES } from "../indices";
 import { lineStyle } from "../lines";
+import type { UploadReport } from "../openapi/raster";
 import type { Sample } from "../series";
-import type { Report, Site } from "../sites";
-import {
-  chooseSite,
-  dropSites,
-  index,
-  isClear,
-  MOST_TICKED,
-  type SeriesState,
-  site,
-  siteSeries,
-  sites,
-  tick,
-  ticked,
-} from "../state";
+import type { Site } from "../sites";
+import { isClear, LOADING, type SeriesState, samplesOf, siteSeries } from "../state/answers";
+import { chooseSite, dropSites, MOST_TICKED, site, sites, tick, ticked } from "../state/choices";
+import { index } from "../state/view";
+import { traces } from "../trace";
 
 type Order = "file" | "name" | "last";
 const order = signal<Order>("file");
@@ -31,8 +22,8 @@ interface Line {
 
 const lines = computed<readonly Line[]>(() => {
   const all = (sites.value?.sites ?? []).map((one): Line => {
-    const state = siteSeries.value.get(one.id) ?? { kind: "loading" };
-    const clear = state.kind === "ready" ? state.samples.filter(isClear) : [];
+    const state = siteSeries.value.get(one.id) ?? LOADING;
+    const clear = samplesOf(state).filter(isClear);
     return { site: one, state, clear };
   });
   if (order.value === "name") {
@@ -45,7 +36,7 @@ const lines = computed<readonly Line[]>(() => {
 export function Sites() {
   const set = sites.value;
   if (!set) return null;
-  const done = set.sites.filter(({ id }) => siteSeries.value.has(id)).length;
+  const done = set.sites.filter(({ id }) => (siteSeries.value.get(id) ?? LOADING).kind !== "loading").length;
   return (
     <section class="card sites" aria-labelledby="sites-heading">
       <div class="image-head">
@@ -71,7 +62,7 @@ function Progress({ done, all }: { readonly done: number; readonly all: number }
 }
 
 /** What the server did to the file. Its own words are English. */
-function Told({ report }: { readonly report: Report }) {
+function Told({ report }: { readonly report: UploadReport }) {
   const mended = report.features.filter(({ done }) => done.some((step) => step.includes("repaired")));
   const said = [t.sites.read(report.format, report.layer, report.crs)];
   if (mended.length > 0) said.push(t.sites.repaired(mended.length));
@@ -178,22 +169,24 @@ function Tick({ site: one, shown }: { readonly site: Site; readonly shown: boole
   );
 }
 
-const [WIDE, HIGH] = [120, 26];
+const BOX = { wide: 120, high: 26 };
 
-/** A curve without axes, on the scale of its index, so that sites compare. */
+/** A curve without axes. */
 function Sparkline({ samples }: { readonly samples: readonly Sample[] }) {
   const [first, last] = [samples[0], samples.at(-1)];
   if (!first || !last) return null;
-  const [low, high] = INDEX_STYLES[index.value].axis;
-  const across = (time: number): number => ((time - first.time) / Math.max(last.time - first.time, 1)) * WIDE;
-  const up = (value: number): number =>
-    HIGH - 2 - Math.min(Math.max((value - low) / (high - low), 0), 1) * (HIGH - 4);
-  const points = samples.map(
-    ({ time, value }) => `${across(time).toFixed(1)},${up(value ?? low).toFixed(1)}`,
-  );
+  const lines = traces(samples, index.value, [first.time, last.time], BOX);
   return (
-    <svg class="sparkline" viewBox={`0 0 ${WIDE} ${HIGH}`} width={WIDE} height={HIGH} aria-hidden="true">
-      <polyline points={points.join(" ")} />
+    <svg
+      class="sparkline"
+      viewBox={`0 0 ${BOX.wide} ${BOX.high}`}
+      width={BOX.wide}
+      height={BOX.high}
+      aria-hidden="true"
+    >
+      {lines.map((points) => (
+        <polyline key={points} points={points} />
+      ))}
     </svg>
   );
 }

@@ -1,7 +1,9 @@
 import type { ComponentChildren } from "preact";
 import { formatDate, formatValue } from "../format";
 import { t } from "../i18n";
-import { index, samples, select, selected, stepName, steps } from "../state";
+import { samples, select, selected } from "../state/answers";
+import { steps } from "../state/curves";
+import { index, stepName } from "../state/view";
 
 /** The curve's twin for readers of numbers: every image, or every step, newest first. */
 export function Table() {
@@ -46,7 +48,7 @@ function ImageTable() {
             {sample.value === null ? "" : formatValue(sample.value)}
           </td>
           <td class="muted" title={sample.reason ?? ""}>
-            {t.status[sample.status] ?? sample.status}
+            {t.status[sample.status]}
           </td>
         </tr>
       ))}

@@ -4,7 +4,8 @@ import { useEffect, useRef } from "preact/hooks";
 import { ApiError } from "../api";
 import { t } from "../i18n";
 import { startFileJob } from "../jobs";
-import { chooseSites, index } from "../state";
+import { chooseSites } from "../state/choices";
+import { index } from "../state/view";
 import { KINDS, readPlaces } from "../uploads";
 import { JobOffer } from "./jobs";
 
@@ -28,6 +29,13 @@ async function read(files: readonly File[]): Promise<void> {
   } finally {
     busy.value = false;
   }
+}
+
+/** Once it is a job, nothing is wrong with the file any more. */
+async function startLarge(): Promise<void> {
+  await startFileJob(tooLarge.value, index.value);
+  problem.value = "";
+  tooLarge.value = [];
 }
 
 export function UploadButton() {
@@ -69,9 +77,10 @@ export function UploadProblem() {
   return (
     <>
       <p class="problem" role="alert">
-        {problem.value && `${t.upload.problem}: ${problem.value}`}
+        {problem.value &&
+          `${tooLarge.value.length > 0 ? t.upload.large : t.upload.problem}: ${problem.value}`}
       </p>
-      {tooLarge.value.length > 0 && <JobOffer start={() => startFileJob(tooLarge.value, index.value)} />}
+      {tooLarge.value.length > 0 && <JobOffer start={startLarge} />}
     </>
   );
 }
