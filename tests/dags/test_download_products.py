@@ -20,8 +20,11 @@ def provider(archive, environment, tmp_path, monkeypatch):
             monkeypatch.setenv(name, value)
         monkeypatch.setenv("INGEST_INBOX", str(tmp_path / "inbox"))
         yield provider
+    from stac import catalog
+    from stac.collections import INDICES, L2A
     from stac.database import connect
 
+    catalog.remove([(collection, name) for collection in (L2A, INDICES) for name in provider.products], environment)
     with connect(environment) as connection:
         connection.execute("DELETE FROM sen2extract.ledger")
 
