@@ -16,6 +16,10 @@ PROVIDERS = {"cdse": "provider_cdse", "earth-search": "provider_earth_search"}
 CONVERSION = "conversion"
 CATALOGUE = "catalogue"
 
+# Schemas of parameters.
+DAY = {"type": "string", "pattern": r"^(\d{4}-\d{2}-\d{2}|today(-\d{1,5})?)$"}
+TILE = {"type": "string", "pattern": "^[0-9]{2}[C-HJ-NP-X][A-HJ-NP-Z][A-HJ-NP-V]$"}
+
 #: Errors that no other try would mend, with all that derive from them; everything else may pass.
 FINAL = frozenset({
     "airflow.sdk.exceptions.ParamValidationError",

@@ -8,12 +8,10 @@ from typing import Any
 
 from airflow.sdk import CronTriggerTimetable, Metadata, Param, dag, get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
-from catalogue import CATALOGUE, DAG_DEFAULTS, OFFERS
+from catalogue import CATALOGUE, DAG_DEFAULTS, DAY, OFFERS, PROVIDERS, TILE
 
-DAY = {"type": "string", "pattern": r"^(\d{4}-\d{2}-\d{2}|today(-\d{1,5})?)$"}
-TILE = {"type": "string", "pattern": "^[0-9]{2}[C-HJ-NP-X][A-HJ-NP-Z][A-HJ-NP-V]$"}
 PARAMS = {
-    "provider": Param("cdse", enum=["cdse", "earth-search"], description="Where to look"),
+    "provider": Param("cdse", enum=[*PROVIDERS], description="Where to look"),
     "tiles": Param([], type="array", items=TILE, description="MGRS tiles, such as 48PWU"),
     "bbox": Param(
         None,

@@ -43,6 +43,10 @@ WHERE offer IS NOT NULL AND source = (offer->>'source') || ':' || id AND state I
 AND (%(provider)s::text IS NULL OR offer->>'source' = %(provider)s) AND (%(ids)s::text[] IS NULL OR id = ANY(%(ids)s))
 ORDER BY state = 'failed', id LIMIT %(limit)s
 """
+_WAITING = """
+SELECT count(*) FROM sen2extract.ledger
+WHERE offer IS NOT NULL AND source = (offer->>'source') || ':' || id AND state IN ('seen', 'failed', 'downloading')
+"""
 _WITHDRAW = """
 UPDATE sen2extract.ledger SET
   state = CASE
@@ -73,6 +77,13 @@ def queued(
     with transaction(settings, None, "the queue cannot be read") as tx:
         rows = tx.execute(_QUEUED, values).fetchall()
     return [Offer.from_dict(row[0]) for row in rows]
+
+
+def waiting(settings: Settings) -> int:
+    """How many products are to be fetched, from all providers."""
+    with transaction(settings, None, "the queue cannot be read") as tx:
+        row = tx.execute(_WAITING).fetchone()
+    return int(row[0]) if row else 0
 
 
 def withdraw(settings: Settings, source: str, causes: Mapping[str, str]) -> list[str]:

@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 PREFIX = "incoming/"
 """What of the bucket is on its way; neither the catalogue nor `reconcile` know of it."""
 
-_HELD = ("published", "superseded")
+_SETTLED = ("published", "superseded", "removed")
 
 
 def hand_over(settings: Settings, product: Path) -> str:
@@ -60,12 +60,15 @@ def waiting(settings: Settings) -> list[str]:
 
 
 def ingest(source: str, *, settings: Settings, assets: frozenset[str] | None = None) -> Outcome:
-    """`ingest_product` for a product that was handed over; it leaves the bucket's inbox when the catalogue holds it."""
+    """`ingest_product` for a product that was handed over.
+
+    It leaves the bucket's inbox once the catalogue has it, or has let it go.
+    """
     name = ledger.name_of(source)
     try:
         with received(settings, source) as place:
             outcome = ingest_product(source, settings=settings, assets=assets, place=place)
-        if _is_held(settings, source):
+        if _is_settled(settings, source):
             Store.connect(settings).remove([_key(settings, source)])
     except (IngestError, StacError, OSError) as error:
         log.warning("%s: %s", name, error)
@@ -98,6 +101,6 @@ def _key(settings: Settings, source: str) -> str:
     return source.removeprefix(settings.s3_href(""))
 
 
-def _is_held(settings: Settings, source: str) -> bool:
+def _is_settled(settings: Settings, source: str) -> bool:
     entry = ledger.find(settings, ledger.name_of(source), source)
-    return entry is not None and entry.state in _HELD
+    return entry is not None and entry.state in _SETTLED

@@ -5,8 +5,8 @@ the ledger: what one run leaves, the next one takes.
 """
 
 from collections import Counter
-from collections.abc import Mapping
-from datetime import date
+from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
 from typing import Any
 
 from ingest import downloads
@@ -18,7 +18,10 @@ from ingest.sources.errors import PassingError, SourceError
 from ingest.sources.query import query_of
 from ingest.tasks import UnfinishedError, WrongInputError
 from stac.areas import areas as watched
+from stac.days import parse_day
 from stac.settings import Settings
+
+_MOST_STEPS = 1000
 
 type Credentials = Mapping[str, str]
 """Fields of `SourceSettings` that are not to come from the environment."""
@@ -76,6 +79,62 @@ def areas_verdict(found: Mapping[str, Any]) -> str:
         reasons = "\n".join(f"{name}: {reason}" for name, reason in failed.items())
         raise UnfinishedError(f"{len(failed)} searches of watched areas failed:\n{reasons}")
     return f"{found['wanted']} products wanted"
+
+
+def steps(start: str, end: str, days: int, today: date) -> list[dict[str, str]]:
+    """A period, both days of which are part of it, cut into steps of `days`, oldest first.
+
+    Raises `WrongInputError` for what is no day, for an empty period and for more steps than Airflow maps.
+    """
+    try:
+        first, last = parse_day(start, today), parse_day(end, today)
+    except ValueError as error:
+        raise WrongInputError(str(error)) from error
+    if first > last:
+        raise WrongInputError(f"the period from {first} to {last} is empty")
+    starts = [first + timedelta(days=passed) for passed in range(0, (last - first).days + 1, days)]
+    if len(starts) > _MOST_STEPS:
+        raise WrongInputError(
+            f"{len(starts)} steps of {days} days: no more than {_MOST_STEPS} can be made, take longer"
+        )
+    ends = [min(one + timedelta(days=days - 1), last) for one in starts]
+    return [{"start": str(one), "end": str(other)} for one, other in zip(starts, ends, strict=True)]
+
+
+def fill(step: Mapping[str, str], params: Mapping[str, Any], today: date) -> dict[str, Any]:
+    """`discover` for one step of a long period, if the queue has room: `params["queue"]` is the most it may hold.
+
+    For the watched area that `params` names, else for its tiles. Raises `WrongInputError` for an unknown area.
+    """
+    waiting = downloads.waiting(Settings())
+    if waiting >= params["queue"]:
+        return {**step, "wanted": 0, "left": f"{waiting} products wait for their download"}
+    provider, queries = _asked(params)
+    levels = params["levels"] or [query["level"] for query in queries]
+    wanted = 0
+    for query in ({**queries[0], **step, "level": level} for level in dict.fromkeys(levels)):
+        wanted += discover(query, params["provider"] or provider, today)["wanted"]
+    return {**step, "wanted": wanted, "left": None}
+
+
+def _asked(params: Mapping[str, Any]) -> tuple[str, list[dict[str, Any]]]:
+    if not params["area"]:
+        return "cdse", [{"tiles": params["tiles"], "level": "l2a"}]
+    found = next((area for area in watched(Settings()) if area.name == params["area"]), None)
+    if found is None:
+        raise WrongInputError(f"no area {params['area']!r} is watched: see `sen2extract areas list`")
+    return found.provider, found.queries()
+
+
+def fill_verdict(planned: Sequence[Mapping[str, str]], found: Sequence[Mapping[str, Any]]) -> str:
+    """One line on what `fill` found; raises `UnfinishedError`, which names the steps that are left."""
+    ended = {each["start"] for each in found}
+    left = [f"{each['start']} to {each['end']}: {each['left']}" for each in found if each["left"]]
+    left += [f"{one['start']} to {one['end']}: its task failed" for one in planned if one["start"] not in ended]
+    text = f"{sum(each['wanted'] for each in found)} products wanted in {len(planned) - len(left)} steps"
+    if left:
+        raise UnfinishedError("\n".join([f"{text}; {len(left)} are left, start it again later:", *sorted(left)[:20]]))
+    return text
 
 
 def queue(provider: str, limit: int) -> list[str]:

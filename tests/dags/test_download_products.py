@@ -216,3 +216,53 @@ def test_watched_areas_are_asked_for_and_one_that_fails_is_told_after_the_others
         assert run(bag, "discover_products", tiles=[])[1]["search", -1] == "skipped"
     finally:
         watch(settings)
+
+
+@pytest.mark.usefixtures("provider")
+def test_a_long_period_is_queued_step_by_step_as_far_as_there_is_room(bag, settings):
+    period = {"area": None, "tiles": ["48PWU"], "start": "2025-01-01", "end": "2025-01-12", "days": 6}
+    state, tasks = run(bag, "backfill", **period, queue=1)
+    assert (state, tasks["search", 0], tasks["search", 1], tasks["announce", -1]) == (
+        "failed",
+        "success",
+        "success",
+        "success",
+    )
+    assert status.counts(settings) == {"seen": 1}
+    # Started again once there is room, it goes on, and then finds nothing more.
+    state, tasks = run(bag, "backfill", **period, queue=9)
+    assert (state, tasks["announce", -1]) == ("success", "success")
+    assert status.counts(settings) == {"seen": 2}
+    run(bag, "download_products", limit=9)
+    state, tasks = run(bag, "backfill", **period, queue=9)
+    assert (state, tasks["announce", -1]) == ("success", "skipped")
+    assert status.counts(settings) == {"downloaded": 2}
+    state, tasks = run(bag, "backfill", **{**period, "area": "nowhere"}, queue=9)
+    assert (state, tasks["search", 0], tasks["verdict", -1]) == ("failed", "failed", "failed")
+
+
+@pytest.mark.usefixtures("provider")
+def test_a_period_is_cut_into_steps_that_miss_no_day(settings):
+    from datetime import date
+
+    from ingest import source_tasks
+    from ingest.tasks import UnfinishedError, WrongInputError
+
+    today = date(2026, 3, 10)
+    steps = source_tasks.steps("2026-02-20", "today", 10, today)
+    assert [(step["start"], step["end"]) for step in steps] == [
+        ("2026-02-20", "2026-03-01"),
+        ("2026-03-02", "2026-03-10"),
+    ]
+    for wrong in (("today", "2020-01-01", 1), ("soon", "today", 1), ("1990-01-01", "today", 1)):
+        with pytest.raises(WrongInputError):
+            source_tasks.steps(*wrong, today)
+    params = {"area": "paddies", "tiles": [], "levels": [], "provider": None, "queue": 9}
+    watch(settings, paddies={"tiles": ["48PWU"], "levels": ["l1c", "l2a"], "first_day": "today-1"})
+    try:
+        found = source_tasks.fill({"start": "2025-01-01", "end": "2025-01-12"}, params, today)
+        assert (found["wanted"], found["left"]) == (2, None)
+    finally:
+        watch(settings)
+    with pytest.raises(UnfinishedError, match="2026-03-02 to 2026-03-10: its task failed"):
+        source_tasks.fill_verdict(steps, [{**steps[0], "wanted": 1, "left": None}])

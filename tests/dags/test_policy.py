@@ -15,7 +15,7 @@ HEAVY = ("rasterio", "numpy", "pystac", "psycopg", "pyproj", "shapely", "minio",
 def test_every_dag_file_can_be_imported(bag):
     assert bag.import_errors == {}
     assert set(bag.dags) == {
-        "derive_indices", "discover_products", "download_products", "expire_jobs", "export_geoparquet",
+        "backfill", "derive_indices", "discover_products", "download_products", "expire_jobs", "export_geoparquet",
         "extract_series", "ingest_products", "l1c_to_l2a", "pack_series", "reconcile_catalogue", "retention",
     }  # fmt: skip
 

@@ -19,6 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"
 ONE_SHOT = {"migrate", "bucket", "airflow-init"}
 PUBLISHING = {"gateway", "airflow-api"}
+WORKERS = {"scheduler", "worker", "edge-worker"}
 SECRET_WORDS = ("PASSWORD", "SECRET", "FERNET", "ACCESS_KEY", "SQL_ALCHEMY_CONN")
 YAMLLINT = "{extends: default, rules: {line-length: {max: 120}, document-start: disable}}"
 
@@ -82,7 +83,7 @@ def test_only_the_gateway_and_airflow_publish_ports(services):
 def test_only_those_that_need_the_outside_are_on_a_network_that_reaches_it(compose, services):
     outside = {name for name, network in compose["networks"].items() if not network.get("internal")}
     reaching = {name for name, service in services.items() if outside & set(service["networks"])}
-    assert reaching == PUBLISHING | {"scheduler", "dag-processor"}  # downloads; who is told of failures
+    assert reaching == PUBLISHING | WORKERS | {"dag-processor"}  # downloads; who is told of failures
     assert "database" not in services["gateway"]["networks"]
 
 
@@ -122,9 +123,9 @@ def test_dependencies_wait_for_what_they_need(services):
 
 
 def test_services_read_and_ingestion_writes(services):
-    users = {name: service["environment"].get("PGUSER") for name, service in services.items()}
+    users = {name: service.get("environment", {}).get("PGUSER") for name, service in services.items()}
     assert users["stac"] == users["tiler"] == "sen2extract_reader"
-    assert users["scheduler"] == "sen2extract_writer"
+    assert {users[name] for name in WORKERS} == {"sen2extract_writer"}
     assert [name for name, user in users.items() if user == "postgres"] == ["migrate"]
 
 
@@ -132,7 +133,7 @@ def test_what_is_mounted_from_the_tree_exists_and_cannot_be_written(services):
     for name, service in services.items():
         for volume in service.get("volumes", []):
             if isinstance(volume, dict):
-                assert volume["read_only"] is (name != "scheduler"), name  # which runs the downloads
+                assert volume["read_only"] is (name not in WORKERS), name  # which run the downloads
             elif volume.startswith("./"):
                 source, _, mode = volume.split(":")
                 assert (DEPLOY / source).is_file(), volume
@@ -154,3 +155,29 @@ def test_the_commands_of_our_images_exist(services):
     for factory in factories:
         module, name = factory.split(":")
         assert callable(getattr(importlib.import_module(module), name))
+
+
+def test_executors_are_a_matter_of_profiles_and_one_variable(services):
+    assert {name: service["profiles"] for name, service in services.items() if "profiles" in service} == {
+        "valkey": ["celery"],
+        "worker": ["celery"],
+        "edge-worker": ["edge"],
+    }
+    for name in WORKERS:
+        told = services[name]["environment"]
+        assert told == services["scheduler"]["environment"]
+        assert told["AIRFLOW__CORE__EXECUTOR"] == "LocalExecutor"
+
+
+def test_the_pod_of_kubernetes_runs_our_image_with_a_disk_of_its_own():
+    pod = yaml.safe_load((DEPLOY / "kubernetes" / "pod.yaml").read_text())
+    (container,) = pod["spec"]["containers"]
+    assert container["name"] == "base"  # the name by which Airflow finds it
+    assert container["image"].startswith("sen2extract-airflow:")
+    assert container["securityContext"]["readOnlyRootFilesystem"] is True
+    told = {entry["name"]: entry.get("value") for entry in container["env"]}
+    assert told["INGEST_SHARES_DISK"] == "False"
+    assert {volume["mountPath"] for volume in container["volumeMounts"]} >= {told["TMPDIR"], told["INGEST_INBOX"]}
+    assert all("emptyDir" in volume for volume in pod["spec"]["volumes"])
+    values = yaml.safe_load((DEPLOY / "kubernetes" / "values.yaml").read_text())
+    assert values["executor"] == "KubernetesExecutor"

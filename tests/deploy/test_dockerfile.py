@@ -65,7 +65,7 @@ def test_no_tool_of_the_build_reaches_a_target(stages, target):
 @pytest.mark.parametrize("target", ["services", "airflow"])
 def test_each_environment_is_the_locked_one(stages, target):
     commands = re.findall(r"uv sync (.+)$", stages[f"build-{target}"], re.MULTILINE)
-    extras = {"services": {"stac", "ingest", "series", "tiler"}, "airflow": {"airflow", "ingest", "series"}}
+    extras = {"services": {"stac", "ingest", "series", "tiler"}, "airflow": {"airflow", "workers", "ingest", "series"}}
     assert len(commands) == 2
     for command in commands:
         assert "--frozen" in command

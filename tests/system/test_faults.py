@@ -1,0 +1,133 @@
+"""What goes wrong at night: every product ends published or with a reason, and the next run completes it.
+
+On the one embedded stack, with the tasks where Airflow runs them.
+"""
+
+import os
+import shutil
+import signal
+import time
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import postgres
+import pytest
+from airflow_client import Airflow
+from embedded import DAG
+
+from ingest.sample import write_product
+from stac import catalog, status
+from stac.collections import INDICES, L2A
+from stac.database import connect
+from stac.settings import Settings
+
+pytestmark = pytest.mark.timeout(1200)
+PATIENCE = 600
+
+
+@pytest.fixture(scope="module")
+def settings(ingested):
+    env = ingested.stack.env
+    return Settings(
+        pg_dsn=postgres.conninfo(env, env["PGDATABASE"]),
+        s3_endpoint=env["S3_ENDPOINT"],
+        s3_bucket=env["S3_BUCKET"],
+        aws_access_key_id=env["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=env["AWS_SECRET_ACCESS_KEY"],
+    )
+
+
+@pytest.fixture
+def products(ingested, settings, tmp_path):
+    """A function that writes products of February into a folder of their own; all is undone in the end."""
+    tmp_path.chmod(0o755)
+    names = []
+
+    def write(*days, size=192):
+        specs = [
+            replace(
+                ingested.specs[0], sensing=datetime(2025, 2, day, 3, 11, 21, tzinfo=UTC), generation=None, size=size
+            )
+            for day in days
+        ]
+        names.extend(spec.name for spec in specs)
+        return [write_product(spec, tmp_path) for spec in specs]
+
+    yield write
+    catalog.remove([(collection, name) for collection in (L2A, INDICES) for name in names], settings)
+    with connect(settings) as connection:
+        connection.execute("DELETE FROM sen2extract.ledger WHERE id = ANY(%s)", (names,))
+    for name in names:
+        shutil.rmtree(ingested.inbox / f"{name}.SAFE", ignore_errors=True)
+
+
+@pytest.fixture
+def airflow(ingested):
+    with Airflow(ingested.stack.airflow_url) as airflow:
+        yield airflow
+
+
+def told(settings, paths):
+    """State and reason of products, as the ledger has them."""
+    known = {product.id: product for product in status.products(settings)}
+    return {path.stem: (known[path.stem].state, known[path.stem].reason) for path in paths if path.stem in known}
+
+
+def ended(airflow, dag, run):
+    """Wait for the end of a run and return its state; an Airflow that is away for a moment is asked again."""
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        if (state := airflow.state(dag, run)) in ("success", "failed"):
+            return state
+        time.sleep(1)
+    raise TimeoutError(f"{dag} {run} has not ended after {PATIENCE} s")
+
+
+def until(ready, what):
+    deadline = time.monotonic() + PATIENCE
+    while not (found := ready()):
+        assert time.monotonic() < deadline, what
+        time.sleep(0.05)
+    return found
+
+
+def test_of_products_of_which_half_are_bad_the_good_are_published_and_the_bad_named(ingested, products, settings):
+    good, bad, fine, empty = products(1, 2, 3, 4)
+    next(bad.rglob("*_B04_10m.jp2")).unlink()
+    next(empty.rglob("MTD_TL.xml")).write_text("<n1:Level-2A_Tile_ID")
+    for _ in range(2):
+        state, summary = ingested.ingest(good.parent)
+        assert state == "failed"
+        assert {trouble["product"] for trouble in summary["troubles"]} == {bad.stem, empty.stem}
+        found = told(settings, [good, bad, fine, empty])
+        assert [found[path.stem][0] for path in (good, fine)] == ["published"] * 2
+        assert [found[path.stem][0] for path in (bad, empty)] == ["invalid"] * 2
+        assert "B04" in found[bad.stem][1]
+    assert summary["states"] == {"invalid": 2, "unchanged": 2}
+    # Fetched anew, they are whole.
+    shutil.rmtree(good.parent / bad.name)
+    products(2)
+    assert ingested.ingest(good.parent)[1]["states"] == {"invalid": 1, "published": 1, "unchanged": 2}
+
+
+def test_a_worker_that_is_killed_while_it_converts_leaves_its_product_to_the_next(
+    ingested, products, settings, airflow
+):
+    (path,) = products(5, size=1098)
+    run = airflow.trigger(DAG, {"inbox": str(path.parent), "batch_size": 1})
+    worker = until(lambda: _worker(settings, path.stem), "nobody converts it")
+    os.kill(worker, signal.SIGKILL)
+    state = ended(airflow, DAG, run)
+    found = told(settings, [path])[path.stem]
+    assert (state, found[0]) in {("success", "published"), ("failed", "converting"), ("failed", "failed")}
+    state, summary = ingested.ingest(path.parent)
+    assert state == "success", summary
+    assert told(settings, [path])[path.stem][0] == "published"
+
+
+def _worker(settings, name):
+    """The pid of the process that converts a product."""
+    query = "SELECT owner FROM sen2extract.ledger WHERE id = %s AND state = 'converting'"
+    with connect(settings) as connection:
+        row = connection.execute(query, (name,)).fetchone()
+    return int(row[0].split("/")[1]) if row and row[0] else 0
