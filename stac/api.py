@@ -37,7 +37,7 @@ from stac.api_transactions import writing_extension
 from stac.api_writer import use_writers
 from stac.areas_routes import add_areas
 from stac.database import PGSTAC_PATH
-from stac.openapi import catalogue, told, with_fields
+from stac.openapi import catalogue, told, with_fields, with_patches
 from stac.settings import Settings, WriterSettings
 from stac.status_routes import router as status_router
 
@@ -88,7 +88,7 @@ def create_app(settings: Settings | None = None, writers: WriterSettings | None 
     add_probes(app)
     app.include_router(status_router)
     add_areas(app, settings, writers)
-    told(app, catalogue, with_fields)
+    told(app, catalogue, with_fields, with_patches)
     _compress_fast(app)
     app.add_middleware(PlainOptions)
     app.add_middleware(Heads)

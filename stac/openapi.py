@@ -99,6 +99,17 @@ def with_fields(document: Document) -> Document:
         name = f"Partial{listed}" if f"Partial{listed}" not in schemas else f"Listed{listed}"
         schemas[name] = {key: value for key, value in schemas[whole].items() if key != "required"} | {"title": name}
         schemas[page]["properties"][member]["items"] = {"$ref": f"#/components/schemas/{name}"}
+        # With a writer there are several models of the name, and FastAPI calls each by its module.
+        schemas.setdefault(listed, {"$ref": f"#/components/schemas/{whole}"})
+    return document
+
+
+def with_patches(document: Document) -> Document:
+    """The STAC API's document, where a patch is an object or a list: stac-fastapi merges the one into the choice."""
+    for methods in document["paths"].values():
+        for media in methods.get("patch", {}).get("requestBody", {}).get("content", {}).values():
+            if "anyOf" in media["schema"]:
+                media["schema"] = {"anyOf": media["schema"]["anyOf"], "title": media["schema"].get("title", "Patch")}
     return document
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -108,6 +110,12 @@ def test_writing_is_advertised_only_where_it_is_possible(client: TestClient, pub
     paths = client.get("/api").json()["paths"]
     assert paths["/collections/{collection_id}/items/{item_id}"]["patch"]["security"] == [{"writer": []}]
     assert "post" not in public.get("/api").json()["paths"]["/collections/{collection_id}/items"]
+
+
+def test_the_document_refers_to_nothing_that_it_lacks(client: TestClient, public: TestClient) -> None:
+    for text in (client.get("/api").text, public.get("/api").text):
+        named = set(re.findall(r"#/components/schemas/([^\"]+)", text))
+        assert named <= set(json.loads(text)["components"]["schemas"])
 
 
 def test_an_item_from_its_making_to_its_end(client: TestClient) -> None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from stac.openapi import PROBLEM, catalogue, tiler, with_fields
+from stac.openapi import PROBLEM, catalogue, tiler, with_fields, with_patches
 
 REFUSED = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
 
@@ -60,3 +60,14 @@ def test_a_page_may_hold_what_a_choice_of_fields_left() -> None:
     assert told["ItemCollection"]["properties"]["features"]["items"] == {"$ref": "#/components/schemas/PartialItem"}
     assert told["PartialItem"] == {"type": "object", "title": "PartialItem"}
     assert told["Item"]["required"] == ["id"]
+
+
+def test_a_patch_is_an_object_or_a_list_and_not_both() -> None:
+    kinds = [{"type": "object"}, {"type": "array"}]
+    mixed = {"anyOf": kinds, "type": "object", "properties": {"id": {}}, "title": "PartialItem"}
+    plain = {"type": "array", "items": {}}
+    content = {"application/json": {"schema": mixed}, "application/json-patch+json": {"schema": plain}}
+    told = with_patches({"paths": {"/a": {"patch": {"requestBody": {"content": content}}, "get": {}}}})
+    content = told["paths"]["/a"]["patch"]["requestBody"]["content"]
+    assert content["application/json"]["schema"] == {"anyOf": kinds, "title": "PartialItem"}
+    assert content["application/json-patch+json"]["schema"] == plain

@@ -113,7 +113,8 @@ class SceneReader:
         self._require((name,), "it is what was asked for")
         image = self.observation.images[name]
         stored = self._fine(name, smooth=False)
-        values: NDArray[np.float64] = stored * image.scale
+        # The catalogue may tell a scale of 1 as a whole number.
+        values: NDArray[np.float64] = stored * float(image.scale)
         values += image.offset
         if image.nodata is not None:
             values[stored == image.nodata] = np.nan
