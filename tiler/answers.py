@@ -47,7 +47,7 @@ class SeriesRow(BaseModel):
     median: Number
     p25: Number = None
     p75: Number = None
-    count: Annotated[Number, Field(description="pixels, of areas their weight: valid + masked + nodata")]
+    count: Annotated[Number, Field(description="pixels as read, of areas their weight: valid + masked + nodata")]
     valid: Number
     masked: Number
     nodata: Number

@@ -134,6 +134,7 @@ def _add_middleware(app: FastAPI, tiler: TilerSettings) -> None:
             "X-Unindexed-Images",
             "X-Rows",
             "X-Interval",
+            "X-Resolution",
             "X-Upload-Report",
             "Content-Disposition",
             "Location",

@@ -49,6 +49,7 @@ def series(
     percentiles: Annotated[Text, typer.Option(help="Such as 25,75.")] = None,
     profile: Annotated[Text, typer.Option(help="long, wide, sen2chain, excel.")] = None,
     order: Annotated[Text, typer.Option(help="newest or oldest first.")] = None,
+    resolution: Annotated[Text, typer.Option(help="Metres of a pixel: 10, or from overviews 20 or 40.")] = None,
     collection: Annotated[str, typer.Option(help="The collection to read from.")] = "sentinel-2-indices",
     output: Annotated[Path | None, typer.Option(help="File to write; its suffix says the format.")] = None,
     plot: Annotated[Path | None, typer.Option(help="Draw the curve into this PNG.")] = None,
@@ -60,6 +61,7 @@ def series(
         "index": index, "assets": assets, "datetime": datetime, "mask": mask, "min_valid": min_valid,
         "max_cloud_cover": max_cloud_cover, "filter": filter, "filter-lang": filter_lang, "pixels": pixels,
         "step": step, "smooth": smooth, "percentiles": percentiles, "profile": profile, "order": order,
+        "resolution": resolution,
     }  # fmt: skip
     with _errors():
         parameters = {name: value for name, value in asked.items() if value is not None}

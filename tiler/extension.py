@@ -29,6 +29,7 @@ from tiler.series.formats import FORMATS, Format, choose_format, file_name
 from tiler.series.lines import can_stream, stream
 from tiler.series.refine import refine
 from tiler.series.request import COLLECTIONS, PARAMETERS, SeriesRequest, format_time, parse_explain, parse_request
+from tiler.series.resolution import FINEST
 from tiler.series.rows import Row, Series, Told
 from tiler.series.units import Cost
 from tiler.series.uploads import UploadLimits, read_upload
@@ -241,6 +242,8 @@ def _headers(asked: SeriesRequest, wanted: Format, plan: Plan, tag: str, tiler: 
     }
     if wanted.name != "json":
         headers["Content-Disposition"] = f'attachment; filename="{file_name(asked, wanted.name)}"'
+    if asked.resolution != FINEST:
+        headers["X-Resolution"] = str(asked.resolution)
     if plan.nearest is not None:
         headers["X-Nearest-Tile"] = plan.nearest.tile
     return headers

@@ -24,7 +24,7 @@ class TilerSettings(BaseSettings):
     max_features: int = Field(default=500, ge=1, description="most features of one series request")
     max_vertices: int = Field(default=100_000, ge=1, description="most vertices over all features of one request")
     max_feature_pixels: int = Field(
-        default=4_000_000, ge=1, description="most 10 m pixels in the bounding box of one feature"
+        default=4_000_000, ge=1, description="most pixels read in the bounding box of one feature"
     )
     max_pixel_reads: int = Field(
         default=400_000_000, ge=1, description="most pixels x acquisitions x images that one request may read"

@@ -138,6 +138,7 @@ def csv_of(content):
         {"index": "NDVI,MNDWI", "profile": "wide"},
         {"index": "NDVI", "profile": "sen2chain"},
         {"index": "NDVI", "profile": "excel", "min_valid": "0.5"},
+        {"index": "NDVI", "resolution": "20"},
     ],
     ids=lambda query: "-".join(query.values()),
 )

@@ -65,6 +65,9 @@ def test_assets_instead_of_indices(collection, asked, names):
         ({"step": "P1M", "smooth": "savgol"}, "either step or smooth"),
         ({"step": "P1M", "profile": "sen2chain"}, "a row for each image"),
         ({"smooth": "spline"}, "choose from none, savgol"),
+        ({"resolution": "30"}, "resolution='30' is unknown: choose from 10, 20, 40"),
+        ({"resolution": "-20"}, "choose from 10, 20, 40"),
+        ({"resolution": "20.0"}, "choose from 10, 20, 40"),
         ({"filter": "eo:cloud_cover <"}, "no CQL2"),
         ({"filter": "5"}, "no CQL2"),
         ({"filter": "{}"}, "no CQL2"),
@@ -75,6 +78,17 @@ def test_assets_instead_of_indices(collection, asked, names):
 def test_a_wrong_value_is_refused_with_the_choices(parameters, told):
     with pytest.raises(SeriesRequestError, match=told):
         parse_request(INDICES, parameters)
+
+
+def test_bands_of_60_m_fit_no_pixels_of_40_m():
+    assert parse_request("sentinel-2-l2a", {"assets": "B01", "resolution": "20"}).resolution == 20
+    with pytest.raises(SeriesRequestError, match=r"resolution=40 does not suit B04, B01.*: choose from 10, 20$"):
+        parse_request("sentinel-2-l2a", {"assets": "B04,B01", "resolution": "40"})
+
+
+def test_the_resolution_is_part_of_the_request_only_where_it_is_coarser():
+    assert "resolution" not in parse_request(INDICES, {"resolution": "10"}).echo()
+    assert parse_request(INDICES, {"resolution": "40"}).echo()["resolution"] == 40
 
 
 def test_an_unknown_collection_is_refused_with_the_choices():

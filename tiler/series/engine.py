@@ -21,8 +21,10 @@ from tiler.series.acquisitions import Nearest, Observation, find, nearest
 from tiler.series.errors import SeriesTooLargeError
 from tiler.series.features import Feature, around
 from tiler.series.overpasses import Acquisition, Overpasses
+from tiler.series.overviews import in_resolution
 from tiler.series.patience import Guarded, Patience
 from tiler.series.request import SeriesRequest
+from tiler.series.resolution import advice
 from tiler.series.rows import Row, Series, Told, ordered
 from tiler.series.sampling import Sampler
 from tiler.series.units import Blocks, Cost, Unit, fetch, locate, total, units
@@ -105,13 +107,14 @@ class Engine:
             _refuse_huge(feature)
         place = around(features)
         with self.pool.connection() as connection:
-            overpasses = Overpasses(find(connection, request, place, self.bucket))
+            found = in_resolution(find(connection, request, place, self.bucket), request.resolution)
+            overpasses = Overpasses(found)
             acquisitions = [one for feature in features for one in overpasses.over(feature)]
             near = None if acquisitions else nearest(connection, request.collection, place)
         seen = {id(found): found for one in acquisitions for found in one.bare}
         observations = sorted(seen.values(), key=lambda found: (found.acquired, found.tile, found.item_id))
         sizes = [one.pixels for one in acquisitions]
-        self._check_cost(acquisitions, sizes, _images_per_item(request))
+        self._check_cost(acquisitions, sizes, request)
         return Plan(
             request=request,
             features=features,
@@ -194,7 +197,9 @@ class Engine:
             with self.pool.connection() as connection:
                 locate(connection, batch)
             told.lacking += sum(
-                want.is_left and key not in unit.located for unit in batch for key, want in unit.wants.items()
+                want.is_indexed and want.is_left and key not in unit.located
+                for unit in batch
+                for key, want in unit.wants.items()
             )
             yield batch
 
@@ -229,12 +234,13 @@ class Engine:
             return _sample(sampler, unit, source, known)
         return (self._fetchers if many else self._executor).submit(_sample, sampler, unit, source, known)
 
-    def _check_cost(self, acquisitions: Sequence[Acquisition], sizes: Sequence[int], images: int) -> None:
+    def _check_cost(self, acquisitions: Sequence[Acquisition], sizes: Sequence[int], request: SeriesRequest) -> None:
+        most, images = self.limits.feature_pixels, _images_per_item(request)
         for one, size in zip(acquisitions, sizes, strict=True):
-            if size > self.limits.feature_pixels:
+            if size > most:
                 raise SeriesTooLargeError(
-                    f"feature {one.feature.id}: its bounding box holds {size} pixels, at most "
-                    f"{self.limits.feature_pixels} are read at once: split it or draw a smaller one"
+                    f"feature {one.feature.id}: its bounding box holds {size} pixels, at most {most} are read at "
+                    f"once: split it or draw a smaller one{advice(size, most, request.resolution, request.sources)}"
                 )
         reads = sum(sizes) * images
         if reads > self.limits.pixel_reads:
@@ -242,6 +248,7 @@ class Engine:
                 f"the request asks for {reads} pixel reads ({len(sizes)} acquisitions of features, {images} images "
                 f"each), at most {self.limits.pixel_reads} are done at once: ask for fewer or smaller features, a "
                 "shorter datetime or fewer indices"
+                + advice(reads, self.limits.pixel_reads, request.resolution, request.sources)
             )
 
 

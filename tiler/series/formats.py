@@ -11,6 +11,7 @@ from tiler.series.errors import SeriesRequestError
 from tiler.series.geojson import to_geojson
 from tiler.series.lines import to_ndjson
 from tiler.series.request import SeriesRequest
+from tiler.series.resolution import FINEST
 from tiler.series.rows import Series
 from tiler.series.summary import about, summary
 from tiler.series.tables import to_table
@@ -48,6 +49,7 @@ def file_name(request: SeriesRequest, suffix: str) -> str:
     """A name for the downloaded file that says what is in it."""
     span = [end.strftime("%Y%m%d") for end in (request.interval.start, request.interval.end) if end is not None]
     extra = [request.step.text] if request.step else []
+    extra += [f"{request.resolution}m"] if request.resolution != FINEST else []
     return "_".join([*request.names[:4], request.collection, request.mask.name, *extra, *span]) + f".{suffix}"
 
 

@@ -1,6 +1,7 @@
 """Images as the catalogue describes them, and the fine grid on which their pixels meet."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import NamedTuple
 
 import shapely
@@ -17,6 +18,11 @@ class Grid:
     size: float
     height: int
     width: int
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
+        return self.height, self.width
 
     @property
     def extent(self) -> BaseGeometry:
@@ -45,6 +51,12 @@ class Grid:
         )
 
 
+@lru_cache(maxsize=4096)
+def coarsened(grid: Grid, factor: int) -> Grid:
+    """The grid of whole pixels of `factor` times the size; the same object each time, as images share theirs."""
+    return replace(grid, size=grid.size * factor, height=grid.height // factor, width=grid.width // factor)
+
+
 class Window(NamedTuple):
     """Rows and columns of a grid, half open; a tuple, since it is looked up for every image."""
 
@@ -70,7 +82,11 @@ class Window(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Image:
-    """A stored image: where it is, its grid, and `value = stored * scale + offset` where it is not `nodata`."""
+    """A stored image: where it is, its grid, and `value = stored * scale + offset` where it is not `nodata`.
+
+    What is read of it is the overview whose pixels are `overview` times as large as those stored in full (1: these
+    themselves); `grid` is that of what is read.
+    """
 
     key: str
     path: str
@@ -78,3 +94,4 @@ class Image:
     scale: float = 1.0
     offset: float = 0.0
     nodata: float | None = None
+    overview: int = 1

@@ -10,6 +10,7 @@ import obstore
 from obstore.exceptions import BaseError, NotFoundError
 
 from tiler.series.errors import GoneError, SilentStoreError, StoreAwayError, UnreadableError
+from tiler.series.grid import Image
 
 _ENOUGH = 8
 """Reads that fail before one is believed to have succeeded: then the store is asked whether it is there."""
@@ -31,12 +32,16 @@ class Patience:
         if self.gone.is_set():
             raise GoneError("the client has gone")
 
-    def check_gdal(self, key: str) -> None:
+    def check_gdal(self, image: Image) -> None:
         """Raise `UnreadableError` where GDAL has read long enough for one request."""
         if time.monotonic() - self._began > self.gdal_seconds:
+            why, advice = (
+                ("is not in the block index", "run sen2extract reconcile --fix")
+                if image.overview == 1
+                else ("is read from its overview", "ask for a shorter datetime, or send it as a job")
+            )
             raise UnreadableError(
-                f"{key} is not in the block index, and the {self.gdal_seconds:g} s for reading such images are over: "
-                "run sen2extract reconcile --fix"
+                f"{image.key} {why}, and the {self.gdal_seconds:g} s for reading such images are over: {advice}"
             )
 
     def answered(self) -> None:

@@ -58,14 +58,29 @@ def read_window(image: Image, window: Window) -> NDArray[Any]:
     area = RasterWindow(window.left, window.top, window.shape[1], window.shape[0])
     try:
         with rasterio.open(image.path) as source:
-            if (source.height, source.width) != (image.grid.height, image.grid.width):
+            if (source.height // image.overview, source.width // image.overview) != image.grid.shape:
                 raise UnreadableError(f"{image.key} is not of the size that the catalogue says: reconcile the archive")
-            stored: NDArray[Any] = source.read(1, window=area)
+            if image.overview == 1:
+                stored: NDArray[Any] = source.read(1, window=area)
+                return stored
+            factors = source.overviews(1)
+        return _overview(image, factors, area)
     except RasterioError as error:
         if any(sign in str(error) for sign in ("does not exist", "No such file", "404")):
             raise UnreadableError(f"{image.key} is not in the object store") from error
         raise SilentStoreError(f"{image.key} could not be read from the object store") from error
-    return stored
+
+
+def _overview(image: Image, factors: Sequence[int], area: RasterWindow) -> NDArray[Any]:
+    """Numbers of the overview that `image` names, which has to be of whole pixels."""
+    if image.overview in factors:
+        with rasterio.open(image.path, overview_level=factors.index(image.overview)) as source:
+            if source.shape == image.grid.shape:
+                stored: NDArray[Any] = source.read(1, window=area)
+                return stored
+    raise UnreadableError(
+        f"{image.key} holds no overview of pixels {image.overview} times as large: ask without resolution"
+    )
 
 
 @dataclass(kw_only=True)

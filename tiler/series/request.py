@@ -19,6 +19,7 @@ from stac.search import check_text
 from stac.vocabulary import check_properties
 from tiler.series.errors import SeriesRequestError, SeriesTooLargeError
 from tiler.series.periods import Step, count_at_most, parse_step
+from tiler.series.resolution import FINEST, RESOLUTIONS, choices, gsd
 
 INDICES_COLLECTION = "sentinel-2-indices"
 L2A_COLLECTION = "sentinel-2-l2a"
@@ -31,7 +32,7 @@ Smoothing = Literal["none", "savgol"]
 Order = Literal["newest", "oldest"]
 PARAMETERS = (
     "index", "assets", "datetime", "mask", "min_valid", "max_cloud_cover", "filter", "filter-lang", "pixels", "step",
-    "smooth", "percentiles", "profile", "order", "f", "explain",
+    "smooth", "percentiles", "profile", "order", "resolution", "f", "explain",
 )  # fmt: skip
 
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
@@ -72,6 +73,12 @@ class SeriesRequest:
     order: Order = "newest"
     step: Step | None = None
     smooth: Smoothing = "none"
+    resolution: int = FINEST
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Assets that values may be read from: bands of indices that are not stored included."""
+        return (*self.assets, *(name for index in self.indices for name in (index.name, *index.bands)))
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -94,6 +101,7 @@ class SeriesRequest:
             "order": self.order,
             "step": self.step.text if self.step else None,
             "smooth": self.smooth if self.smooth != "none" else None,
+            "resolution": self.resolution if self.resolution != FINEST else None,
         }
         return {name: value for name, value in asked.items() if value is not None}
 
@@ -124,6 +132,7 @@ def parse_request(
             order=cast("Order", _choose("order", given.get("order", "newest"), get_args(Order))),
             step=parse_step(given.get("step", "none")),
             smooth=cast("Smoothing", _choose("smooth", given.get("smooth", "none"), get_args(Smoothing))),
+            resolution=_parse_resolution(given.get("resolution", str(FINEST))),
         )
     )
 
@@ -165,6 +174,7 @@ def _check_names(collection: str, parameters: Mapping[str, str]) -> None:
 
 def _checked(request: SeriesRequest) -> SeriesRequest:
     """What fits together; a span that is too long for its steps is refused before anything is read."""
+    _check_resolution(request)
     if request.step is None:
         return request
     if request.smooth != "none":
@@ -179,6 +189,19 @@ def _checked(request: SeriesRequest) -> SeriesRequest:
                 "are made: ask for a shorter datetime or a longer step"
             )
     return request
+
+
+def _parse_resolution(text: str) -> int:
+    return int(_choose("resolution", text, tuple(map(str, RESOLUTIONS))))
+
+
+def _check_resolution(request: SeriesRequest) -> None:
+    fitting = choices(request.sources)
+    if request.resolution not in fitting:
+        raise SeriesRequestError(
+            f"resolution={request.resolution} does not suit {', '.join(request.names)}, of which some pixels are "
+            f"{max(map(gsd, request.sources))} m wide: choose from {', '.join(map(str, fitting))}"
+        )
 
 
 def _parse_profile(text: str) -> OutputProfile:

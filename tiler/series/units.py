@@ -44,6 +44,11 @@ class Want:
     delivered: dict[Window, NDArray[Any]] = field(default_factory=dict)
 
     @property
+    def is_indexed(self) -> bool:
+        """Whether packs and the block index may know where it lies: they know nothing of overviews."""
+        return self.image.overview == 1
+
+    @property
     def is_left(self) -> bool:
         """Whether anything is to be read from the image itself."""
         return len(self.promised) < len(self.windows)
@@ -103,7 +108,8 @@ class Blocks:
         if want is not None and window in want.delivered:
             return want.delivered[window]
         if located is None or want is None:
-            return self._by_gdal(image, window, counted=want is None or want.is_left)
+            counted = image.overview == 1 and (want is None or want.is_left)
+            return self._by_gdal(image, window, counted=counted)
         if not blocks.fits(image, located.image):
             raise UnreadableError(f"{image.key} is not of the size that the catalogue says: reconcile the archive")
         try:
@@ -133,7 +139,7 @@ class Blocks:
         if counted:
             self.unindexed.add(image.key)
         with self.gdal:
-            self.patience.check_gdal(image.key)
+            self.patience.check_gdal(image)
             try:
                 found = read_window(image, window)
             except UnreadableError as error:
@@ -147,7 +153,8 @@ class Blocks:
 class Cost:
     """What a request comes to: dates of features, objects, blocks and bytes to read, objects without block index.
 
-    `packed` are the images that packs answer for: their objects are those of the packs.
+    `packed` are the images that packs answer for: their objects are those of the packs. `overviews` are images read
+    from an overview, of whose blocks and bytes nothing is known beforehand.
     """
 
     acquisitions: int = 0
@@ -156,11 +163,13 @@ class Cost:
     blocks: int = 0
     bytes: int = 0
     unindexed: int = 0
+    overviews: int = 0
 
     @property
     def seconds(self) -> float:
         """A rough estimate for a store nearby: a millisecond per object and block, thirty where GDAL reads."""
-        return 0.05 + 0.001 * (self.objects + self.blocks) + 0.03 * self.unindexed + self.bytes / 100e6
+        by_gdal = self.unindexed + self.overviews
+        return 0.05 + 0.001 * (self.objects + self.blocks) + 0.03 * by_gdal + self.bytes / 100e6
 
 
 def total(found: Iterable[Unit], before: Cost | None = None) -> Cost:
@@ -178,7 +187,8 @@ def total(found: Iterable[Unit], before: Cost | None = None) -> Cost:
             objects=cost.objects + len(left),
             blocks=cost.blocks + sum(len(located.spans) for located in known),
             bytes=cost.bytes + sum(located.size for located in known),
-            unindexed=cost.unindexed + sum(key not in unit.located for key in left),
+            unindexed=cost.unindexed + sum(unit.wants[key].is_indexed and key not in unit.located for key in left),
+            overviews=cost.overviews + sum(not unit.wants[key].is_indexed for key in left),
         )
     return cost
 
@@ -195,7 +205,13 @@ def units(sampler: Sampler, acquisitions: Iterable[Acquisition]) -> Iterator[Uni
 
 def locate(connection: Connection[Any], found: Sequence[Unit]) -> None:
     """Look up, for all units in one query, where the blocks lie."""
-    asked = [(unit, run) for unit in found for want in unit.wants.values() if want.is_left for run in _runs(want)]
+    asked = [
+        (unit, run)
+        for unit in found
+        for want in unit.wants.values()
+        if want.is_indexed and want.is_left
+        for run in _runs(want)
+    ]
     places_known = index.look_up(connection, [run for _, run in asked]) if asked else []
     for (unit, run), found_there in zip(asked, places_known, strict=True):
         if found_there is None:

@@ -11,6 +11,7 @@ from tiler.series.batch.documents import FEATURES, REQUEST
 from tiler.series.batch.writers import PARQUET
 from tiler.series.delimited import csv_text
 from tiler.series.request import format_time
+from tiler.series.resolution import FINEST
 from tiler.series.rows import STATUSES
 from tiler.series.tables import Table
 from tiler.series.version import NAME, VERSION
@@ -35,7 +36,8 @@ result.*          the series, a row for each feature, acquisition and index (or 
 failures.csv      what could not be read and why; only where something could not
 
 Columns. `mean`, `min`, `max`, `std`, `median` and percentiles are those of the valid pixels, weighted by the share of
-each that lies in the feature. `count` = `valid` + `masked` + `nodata`, in 10 m pixels. `status`:
+each that lies in the feature. `count` = `valid` + `masked` + `nodata`, in pixels of the
+grid read: {resolution} m, or as large as the finest image stored of what was asked. `status`:
 {statuses}
 Times are UTC, the start of the datatake. CITATION.txt says how to cite.
 """
@@ -82,6 +84,7 @@ def _readme(done: Combined, request: Mapping[str, Any]) -> str:
         rows=done.written.rows,
         features=request["features"],
         items=len(done.items),
+        resolution=request["parameters"].get("resolution", FINEST),
         missing=f"\nNot complete: {done.message}.\n" if done.message else "",
         statuses="\n".join(f"  {status:14}{meaning}" for status, meaning in STATUSES.items()),
     )

@@ -16,13 +16,13 @@ from tiler.series.engine import Engine
 from tiler.series.errors import SeriesTooLargeError
 from tiler.series.features import Feature
 from tiler.series.request import SeriesRequest
+from tiler.series.resolution import advice
 
 _CELL = 0.25
 """Degrees: the catalogue is asked for cells of this size, so that the query does not grow with the features."""
 _MOST_CELLS = 2000
 _AT_ONCE = 1000
 _DEGREE_EAST, _DEGREE_NORTH = 111_320.0, 110_574.0
-_PIXEL = 10.0
 _HALF = 180.0
 _LOOKED_AT = 20
 _LOOKED_PIXELS = 2_000_000
@@ -31,7 +31,7 @@ _LOOKED_ACQUISITIONS = 2000
 
 @dataclass(frozen=True, kw_only=True)
 class JobLimits:
-    """The most that a job may be: 10 m pixels of a feature's bounding box, rows, and pixels x acquisitions x images."""
+    """The most that a job may be: pixels of a feature's bounding box, rows, and pixels x acquisitions x images."""
 
     feature_pixels: int
     rows: int
@@ -42,6 +42,7 @@ class JobLimits:
 class Survey:
     """Overpasses in the order of time; for each feature an upper bound of its overpasses, and about its pixels."""
 
+    request: SeriesRequest
     passes: Sequence[Pass]
     dates: NDArray[np.int64]
     pixels: NDArray[np.int64]
@@ -65,6 +66,7 @@ class Survey:
             raise SeriesTooLargeError(
                 f"feature {features[largest].id}: its bounding box holds about {self.pixels[largest]} pixels, at most "
                 f"{limits.feature_pixels} are read at once: split it or draw a smaller one"
+                + self._advice(int(self.pixels[largest]), limits.feature_pixels)
             )
         for what, asked, most in (
             ("rows", int(self.rows.sum()), limits.rows),
@@ -74,7 +76,11 @@ class Survey:
                 raise SeriesTooLargeError(
                     f"the job comes to about {asked} {what} ({len(features)} features, {len(self.passes)} dates), at "
                     f"most {most} are done in one: ask for fewer features, a shorter datetime or fewer indices"
+                    + (self._advice(asked, most) if what == "pixel reads" else "")
                 )
+
+    def _advice(self, asked: int, most: int) -> str:
+        return advice(asked, most, self.request.resolution, self.request.sources)
 
 
 def survey(engine: Engine, request: SeriesRequest, features: Sequence[Feature]) -> Survey:
@@ -85,9 +91,10 @@ def survey(engine: Engine, request: SeriesRequest, features: Sequence[Feature]) 
     grouped = [list(group) for _, group in groupby(ordered, key=lambda found: found.overpass)]
     grouped.sort(key=lambda group: (min(found.acquired for found in group), group[0].overpass))
     return Survey(
+        request=request,
         passes=[_pass(group) for group in grouped],
         dates=_dates(features, grouped),
-        pixels=_pixels(features),
+        pixels=_pixels(features, request.resolution),
         rows_each=len(request.names),
         images_each=1 + max(len(request.names), len({band for one in request.indices for band in one.bands})),
     )
@@ -154,18 +161,18 @@ def _dates(features: Sequence[Feature], grouped: Sequence[Sequence[Observation]]
     return counted
 
 
-def _pixels(features: Sequence[Feature]) -> NDArray[np.int64]:
-    """About how many 10 m pixels the bounding box of each feature holds; of points, how many there are."""
-    return np.array([_pixels_of(feature) for feature in features], dtype=np.int64)
+def _pixels(features: Sequence[Feature], size: int) -> NDArray[np.int64]:
+    """About how many pixels of `size` metres the bounding box of each feature holds; of points, how many there are."""
+    return np.array([_pixels_of(feature, size) for feature in features], dtype=np.int64)
 
 
-def _pixels_of(feature: Feature) -> int:
+def _pixels_of(feature: Feature, size: int) -> int:
     if feature.is_points:
         return int(shapely.get_num_coordinates(feature.geometry))
     west, _, east, _ = feature.geometry.bounds
     # Halves on both sides of the antimeridian lie far apart in degrees only.
     parts = [feature.geometry] if east - west <= _HALF else list(shapely.get_parts(feature.geometry))
-    return max(1, round(sum(_box_area(part) for part in parts) / _PIXEL**2))
+    return max(1, round(sum(_box_area(part) for part in parts) / size**2))
 
 
 def _box_area(geometry: BaseGeometry) -> float:
