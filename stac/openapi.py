@@ -105,11 +105,14 @@ def with_fields(document: Document) -> Document:
 
 
 def with_patches(document: Document) -> Document:
-    """The STAC API's document, where a patch is an object or a list: stac-fastapi merges the one into the choice."""
+    """The STAC API's document, where a patch that says it is JSON is an object; one that is a list has its own type.
+
+    stac-fastapi makes it a choice of both and has the properties of an object beside it, which no list can have.
+    """
     for methods in document["paths"].values():
         for media in methods.get("patch", {}).get("requestBody", {}).get("content", {}).values():
             if "anyOf" in media["schema"]:
-                media["schema"] = {"anyOf": media["schema"]["anyOf"], "title": media["schema"].get("title", "Patch")}
+                media["schema"] = media["schema"]["anyOf"][0]
     return document
 
 
