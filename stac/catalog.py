@@ -77,7 +77,7 @@ def publish(
         return []
     what = f"cannot publish {_names(incoming)}"
     with transaction(settings, connection, what) as tx:
-        lock(tx, _collections(incoming), map(moment_of, incoming.values()), map(_acquisition, incoming))
+        lock(tx, _collections(incoming), map(moment_of, incoming.values()))
         stored = _siblings(tx, incoming)
         _check_expectation(expect, set(incoming), set(incoming) & set(stored))
         blocks.write(tx, incoming.values(), assets)

@@ -1,11 +1,10 @@
 """Locks of the catalogue's writers, and the partitions that they make.
 
 Locks are always taken in this order, so that writers neither deadlock nor lose rows: first that of the catalogue's
-layout (shared; exclusive where a partition has to be made or widened, because that locks pgSTAC's table of items), then
-one per collection in the order of names (shared by those who write single acquisitions, exclusive for whoever does
-more), then one per acquisition in the order of their numbers. All are advisory, end with the transaction, and do not
-hinder readers. Rows of pgSTAC's tables that writers share come after: those of partitions, then those of collections,
-both in the order of names.
+layout (shared; exclusive where a partition has to be made or widened, because that locks pgSTAC's table of items),
+then one per collection in the order of names. All are advisory, end with the transaction, and do not hinder readers.
+Rows of pgSTAC's tables that writers share come after: those of partitions, then those of collections, both in the
+order of names.
 """
 
 from collections.abc import Iterable, Sequence
@@ -16,8 +15,6 @@ from stac.database import Connection
 
 _LOCKS = 0x53324550  # the number space of our advisory locks: "S2EP"
 _LAYOUT = 0
-# Locks of PostgreSQL lie in a table of some thousand entries for all connections: whoever needs more locks collections.
-_ACQUISITIONS = 250
 # Where there is no partition for a moment, or one whose constraints (pgSTAC's own are as narrow as what was loaded) do
 # not take it.
 _UNREADY = """
@@ -45,29 +42,14 @@ class Moment(NamedTuple):
     ends: str | None
 
 
-def lock(
-    tx: Connection,
-    collections: Iterable[str],
-    moments: Iterable[Moment] = (),
-    acquisitions: Iterable[str] | None = None,
-) -> None:
-    """Take the locks for writing to collections, and make the partitions that items of `moments` need.
-
-    With `acquisitions`, names of all that is written, others may write to the same collections meanwhile, but not to
-    these.
-    """
-    _make_room(tx, sorted({moment for moment in moments if moment.starts is not None}))
-    names = sorted(set(acquisitions)) if acquisitions is not None else None
-    alone = names is None or len(names) > _ACQUISITIONS
+def lock(tx: Connection, collections: Iterable[str], moments: Iterable[Moment] = ()) -> None:
+    """Take the locks for writing to collections, and make the partitions that items of `moments` need."""
+    wanted = sorted({moment for moment in moments if moment.starts is not None})
+    _make_room(tx, wanted)
     for collection in sorted(set(collections)):
-        query = "SELECT pg_advisory_xact_lock" + ("" if alone else "_shared") + "(%s, hashtext(%s))"
-        tx.execute(query.encode(), (_LOCKS, collection))
-    if not alone:
-        tx.execute(
-            "SELECT pg_advisory_xact_lock(number) FROM ("
-            " SELECT DISTINCT hashtextextended(name, %s) AS number FROM unnest(%s::text[]) AS name ORDER BY 1) AS n",
-            (_LOCKS, names),
-        )
+        tx.execute("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", (_LOCKS, collection))
+    # Nobody else writes to these collections from here on: what was changed while we waited is seen now.
+    _widen(tx, wanted)
 
 
 def hold(tx: Connection, collection: str) -> None:
@@ -76,13 +58,17 @@ def hold(tx: Connection, collection: str) -> None:
 
 
 def _make_room(tx: Connection, moments: Sequence[Moment]) -> None:
-    if not moments or not _unready(tx, moments):
+    if not _unready(tx, moments):
         tx.execute("SELECT pg_advisory_xact_lock_shared(%s, %s)", (_LOCKS, _LAYOUT))
         return
     tx.execute("SELECT pg_advisory_xact_lock(%s, %s)", (_LOCKS, _LAYOUT))
     for collection, partition, first, *_ in _unready(tx, moments):
         if partition is None:
             _make_partition(tx, collection, first)
+    _widen(tx, moments)
+
+
+def _widen(tx: Connection, moments: Sequence[Moment]) -> None:
     for collection, _, *times in _unready(tx, moments):
         tx.execute(
             "SELECT pgstac.check_partition(%s, tstzrange(%s, %s, '[]'), tstzrange(%s, %s, '[]'))", (collection, *times)
@@ -90,6 +76,8 @@ def _make_room(tx: Connection, moments: Sequence[Moment]) -> None:
 
 
 def _unready(tx: Connection, moments: Sequence[Moment]) -> list[_Unready]:
+    if not moments:
+        return []
     collections, starts, ends = zip(*moments, strict=True)
     found: list[_Unready] = tx.execute(_UNREADY, (list(collections), list(starts), list(ends))).fetchall()
     return found

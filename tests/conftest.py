@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
+import hypothesis
 import psycopg
 import pytest
 from psycopg import sql
@@ -31,6 +32,10 @@ from stac.settings import Settings  # noqa: E402
 logging.getLogger("stac_fastapi.types.config").setLevel(logging.ERROR)
 
 pytest_plugins = ("embedded", "parallel")
+
+# No test asserts on time: two workers share the machine.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")
