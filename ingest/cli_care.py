@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from ingest.cli_outcomes import report
+
 if TYPE_CHECKING:
     from ingest.l1c_to_l2a import Waiting
     from ingest.sen2cor import Sen2Cor
@@ -93,12 +95,7 @@ def sen2cor(
         outcome = l1c_to_l2a.correct(settings, one, found)
         typer.echo(f"{outcome.state:10}  {outcome.product}{f': {outcome.reason}' if outcome.reason else ''}", err=True)
         outcomes.append(outcome)
-    if as_json:
-        typer.echo(json.dumps([outcome.as_dict() for outcome in outcomes], indent=2))
-    counts = Counter(outcome.state for outcome in outcomes)
-    typer.echo(", ".join(f"{count} {state}" for state, count in counts.items()) or "nothing to do", err=True)
-    if any(not outcome.ok for outcome in outcomes):
-        raise typer.Exit(1)
+    report(outcomes, as_json)
 
 
 def gaps(

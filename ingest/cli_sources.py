@@ -2,7 +2,6 @@
 
 import json
 import sys
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -10,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
+
+from ingest.cli_outcomes import report
 
 if TYPE_CHECKING:
     from ingest.outcome import Outcome
@@ -146,7 +147,7 @@ def download(
             list_choices(choices, as_json) if query else _say(wanted, as_json)
             return
         outcomes = list(_fetch_all(settings, source, wanted, inbox or settings.ingest_inbox))
-    _report(outcomes, as_json)
+    report(outcomes, as_json)
 
 
 def _query(*, bbox: str | None, area: Path | None, **values: Any) -> "Query":
@@ -275,12 +276,3 @@ def _facts(offer: "Offer") -> tuple[str, str]:
 def _say(offers: "Sequence[Offer]", as_json: bool) -> None:
     names = [offer.name for offer in offers]
     typer.echo(json.dumps(names, indent=2) if as_json else "\n".join(names))
-
-
-def _report(outcomes: "Sequence[Outcome]", as_json: bool) -> None:
-    if as_json:
-        typer.echo(json.dumps([outcome.as_dict() for outcome in outcomes], indent=2))
-    counts = Counter(outcome.state for outcome in outcomes)
-    typer.echo(", ".join(f"{count} {state}" for state, count in counts.items()) or "nothing to do", err=True)
-    if any(not outcome.ok for outcome in outcomes):
-        raise typer.Exit(1)

@@ -141,20 +141,11 @@ def _siblings(tx: Connection, keys: Iterable[Key]) -> dict[Key, Item]:
     rows = []
     if ours:
         starts = [ProductName.parse(item_id).datatake_start for _, item_id in ours]
-        names = [_acquisition(key) for key in ours]
+        names = [item_id[_TAKE] + item_id[_TILE] for _, item_id in ours]
         rows += tx.execute(_ACQUIRED, ([collection for collection, _ in ours], starts, names)).fetchall()
     for collection, ids in by_collection(others).items():
         rows += tx.execute(_NAMED, (collection, ids)).fetchall()
     return {(collection, item_id): item for collection, item_id, item in rows}
-
-
-def _acquisition(key: Key) -> str:
-    """What the ids of products of an item's datatake and tile share; of other items all that names them."""
-    collection, item_id = key
-    if collection not in COLLECTION_IDS:
-        return "/".join(key)
-    ProductName.parse(item_id)
-    return item_id[_TAKE] + item_id[_TILE]
 
 
 def _write(tx: Connection, stored: Mapping[Key, Item], wanted: Mapping[Key, Item], settings: Settings) -> list[Key]:
