@@ -79,6 +79,7 @@ def _told(cost: Cost) -> dict[str, float]:
 
 
 def _ours(settings: Settings, what: str, dates: int) -> Cost:
+    use_store(settings)  # overviews are read by GDAL
     pool = ConnectionPool(settings.pg_dsn, min_size=1, kwargs={"options": "-c search_path=pgstac,public"}, open=True)
     with pool, series.engine(settings, pool) as engine:
         engine.limits = Limits(feature_pixels=10_000_000, pixel_reads=2_000_000_000)
