@@ -111,6 +111,23 @@ class Visit:
         self.page.route("**/timeseries/**.ndjson*", answer)
 
     @property
+    def address(self) -> str:
+        """What stands in the address bar now; `page.url` may follow a moment later."""
+        return str(self.page.evaluate("location.href"))
+
+    def whole(self) -> Any:
+        """The curve, once its series is read to the end: until then counts grow, and boxes may move."""
+        playwright.expect(self.page.locator(".series")).to_have_attribute("aria-busy", "false")
+        curve = self.page.locator(".curve")
+        playwright.expect(curve).to_be_visible()
+        return curve
+
+    def rest(self) -> None:
+        """Wait until the map has done moving after a key, and what it came to is drawn."""
+        self.page.wait_for_timeout(400)
+        self.page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+    @property
     def foreign(self) -> list[str]:
         """Requests that left the origin."""
         own = (f"{self.origin}/", "data:", "blob:")

@@ -27,9 +27,10 @@ def curve(page: Page) -> Locator:
     return page.get_by_role("slider", name="curve")
 
 
-def draw(page: Page) -> None:
+def draw(seen: Any) -> None:
     """Draw the outline on the map, up to its last corner."""
-    expect(curve(page)).to_be_visible()
+    seen.whole()
+    page = seen.page
     page.get_by_role("button", name="Draw an area").click()
     for x, y in CORNERS:
         page.locator(".map").click(position={"x": x, "y": y})
@@ -51,7 +52,7 @@ def test_a_drawn_area_has_a_curve_and_a_csv_equal_to_the_servers(
 ) -> None:
     seen = visit()
     seen.open(place)
-    draw(seen.page)
+    draw(seen)
     expect(seen.page.locator(".hectares")).to_have_text(re.compile(r"^[\d,]{3,} ha$"))
     seen.shot("drawing")
     with seen.page.expect_response(POSTED) as answer:
@@ -59,10 +60,10 @@ def test_a_drawn_area_has_a_curve_and_a_csv_equal_to_the_servers(
     body = json.loads(answer.value.request.post_data)
     assert body["geometry"]["type"] == "Polygon"
     assert len(body["geometry"]["coordinates"][0]) == len(CORNERS) + 1
-    expect(curve(seen.page)).to_be_visible()
+    seen.whole()
     expect(seen.page.get_by_role("heading", name=re.compile(r"Area of [\d,]+ ha"))).to_be_visible()
-    assert "area=" in seen.page.url
-    assert "lon=" not in seen.page.url
+    assert "area=" in seen.address
+    assert "lon=" not in seen.address
     seen.shot("area")
     with seen.page.expect_download() as download:
         seen.page.get_by_role("button", name="Download CSV").click()
@@ -81,11 +82,11 @@ def test_a_drawn_area_has_a_curve_and_a_csv_equal_to_the_servers(
 def test_enter_closes_the_outline_and_escape_gives_it_up(visit: Callable[..., Any], place: str) -> None:
     seen = visit()
     seen.open(place)
-    draw(seen.page)
+    draw(seen)
     seen.page.keyboard.press("Escape")
     expect(seen.page.get_by_role("button", name="Draw an area")).to_be_visible()
-    assert "area=" not in seen.page.url
-    draw(seen.page)
+    assert "area=" not in seen.address
+    draw(seen)
     with seen.page.expect_response(POSTED):
         seen.page.keyboard.press("Enter")
     expect(seen.page).to_have_url(re.compile("area="))
@@ -94,12 +95,12 @@ def test_enter_closes_the_outline_and_escape_gives_it_up(visit: Callable[..., An
 def test_an_area_is_drawn_by_the_keyboard_alone(visit: Callable[..., Any], place: str) -> None:
     seen = visit()
     seen.open(place)
-    expect(curve(seen.page)).to_be_visible()
+    seen.whole()
     seen.page.get_by_role("button", name="Draw an area").press("Enter")
     for move in ("ArrowRight", "ArrowDown", "ArrowLeft"):
         seen.page.keyboard.press("Space")
         seen.page.keyboard.press(move)
-        seen.page.wait_for_timeout(400)
+        seen.rest()
     seen.page.keyboard.press("Space")
     with seen.page.expect_response(POSTED) as answer:
         seen.page.keyboard.press("Enter")
@@ -116,13 +117,13 @@ def test_the_address_restores_the_area(visit: Callable[..., Any], outline: list[
         type_area(seen.page, json.dumps(document))
     first = json.loads(answer.value.request.post_data)["geometry"]["coordinates"]
     assert first == [[pytest.approx(corner, abs=1e-5) for corner in [*outline, outline[0]]]]
-    expect(curve(seen.page)).to_be_visible()
+    seen.whole()
     seen.page.get_by_role("slider", name="Valid pixels").fill("20")
     expect(seen.page).to_have_url(re.compile("valid=20"))
-    assert len(seen.page.url) < 160
+    assert len(seen.address) < 160
     again = visit()
     with again.page.expect_response(POSTED) as answer:
-        again.page.goto(seen.page.url)
+        again.page.goto(seen.address)
     assert json.loads(answer.value.request.post_data)["geometry"]["coordinates"] == first
     expect(again.page.get_by_role("slider", name="Valid pixels")).to_have_value("20")
     again.page.locator(".map").click(position={"x": 100, "y": 500})
@@ -149,7 +150,7 @@ def test_what_is_no_area_is_answered_beside_the_field(visit: Callable[..., Any],
     seen.open()
     type_area(seen.page, text)
     expect(seen.page.get_by_text("This is no area")).to_be_visible()
-    assert "area" not in seen.page.url
+    assert "area" not in seen.address
 
 
 def test_the_slider_leaves_out_images_at_once(visit: Callable[..., Any], place: str) -> None:
@@ -164,11 +165,11 @@ def test_the_slider_leaves_out_images_at_once(visit: Callable[..., Any], place: 
 
     seen.change_rows(thin)
     seen.open(place)
-    draw(seen.page)
+    draw(seen)
     seen.page.keyboard.press("Enter")
     slider = seen.page.get_by_role("slider", name="Valid pixels")
     expect(slider).to_have_value("50")
-    rows = int(curve(seen.page).get_attribute("aria-valuemax") or 0)
+    rows = int(seen.whole().get_attribute("aria-valuemax") or 0)
     expect(seen.page.get_by_text(f"{rows // 2} clear of {rows} images")).to_be_visible()
     asked = len(seen.requests)
     slider.fill("25")

@@ -20,7 +20,7 @@ def test_the_tiles_say_how_fresh_they_are(visit: Callable[..., Any], stack: Any)
     expect(seen.page.locator(".shown")).to_contain_text("Newest image")
     expect(seen.page.locator(".shown")).to_contain_text("a year or less")
     seen.shot("coverage")
-    seen.page.goto(seen.page.url.replace("zoom=5", "zoom=12"))
+    seen.page.goto(seen.address.replace("zoom=5", "zoom=12"))
     expect(seen.page.locator(".shown")).to_be_visible()
     expect(seen.page.locator(".shown").get_by_text("a year or less")).to_have_count(0)
 

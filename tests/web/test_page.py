@@ -24,7 +24,7 @@ def curve(page: Page) -> Locator:
 
 
 def address(page: Page) -> dict[str, str]:
-    return {name: values[0] for name, values in parse_qs(urlsplit(page.url).query).items()}
+    return {name: values[0] for name, values in parse_qs(urlsplit(page.evaluate("location.href")).query).items()}
 
 
 def painted(page: Page) -> bool:
@@ -43,7 +43,7 @@ def painted(page: Page) -> bool:
 def test_a_click_on_the_map_draws_the_curve_of_that_place(visit: Callable[..., Any], place: str) -> None:
     seen = visit()
     seen.open(place)
-    expect(curve(seen.page)).to_be_visible()
+    seen.whole()
     before = address(seen.page)
     with seen.page.expect_response(re.compile(r"/timeseries/point/.*\.ndjson")) as answer:
         seen.page.locator(".map").click(position={"x": CENTRE["x"] + 30, "y": CENTRE["y"] + 20})
@@ -51,6 +51,7 @@ def test_a_click_on_the_map_draws_the_curve_of_that_place(visit: Callable[..., A
     assert (after["lon"], after["lat"]) != (before["lon"], before["lat"])
     assert f"/point/{after['lon']},{after['lat']}.ndjson?index=NDVI" in answer.value.url
     expect(curve(seen.page)).to_have_attribute("aria-valuetext", re.compile(r"\d{4}: NDVI \S?\d"))
+    seen.whole()
     assert painted(seen.page)
     seen.shot("click")
     seen.page.go_back()
@@ -65,7 +66,7 @@ def test_the_example_leads_from_the_first_view_to_a_curve(visit: Callable[..., A
     seen.page.wait_for_timeout(500)
     seen.shot("start")
     example.click()
-    expect(curve(seen.page)).to_be_visible()
+    seen.whole()
     seen.shot("example")
     assert seen.foreign == []
     assert seen.complaints == []
@@ -74,7 +75,9 @@ def test_the_example_leads_from_the_first_view_to_a_curve(visit: Callable[..., A
 def test_the_csv_is_the_table(visit: Callable[..., Any], place: str) -> None:
     seen = visit()
     seen.open(place)
+    seen.whole()
     seen.page.get_by_role("button", name="Table").click()
+    expect(seen.page.locator("tbody tr")).not_to_have_count(0)
     cells = seen.page.locator("tbody tr").evaluate_all(
         "rows => rows.map((row) => [row.querySelector('time').dateTime, row.querySelector('.number').dataset.value])"
     )
@@ -112,14 +115,13 @@ def test_a_chip_changes_the_index(visit: Callable[..., Any], place: str, columns
 def test_a_chosen_date_is_shown_on_the_map(visit: Callable[..., Any], place: str) -> None:
     seen = visit()
     seen.open(place)
-    expect(curve(seen.page)).to_be_visible()
+    first = seen.whole().get_attribute("aria-valuetext") or ""
     seen.page.wait_for_load_state("networkidle")
-    first = curve(seen.page).get_attribute("aria-valuetext")
     with seen.page.expect_response(re.compile(r"sentinel-2-l2a/items/[^/]+/tiles/WebMercatorQuad/")) as tile:
         curve(seen.page).press("ArrowLeft")
     assert tile.value.status == 200
     assert tile.value.headers["content-type"].startswith("image/")
-    assert curve(seen.page).get_attribute("aria-valuetext") != first
+    expect(curve(seen.page)).not_to_have_attribute("aria-valuetext", first)
     day = address(seen.page)["date"]
     assert day.replace("-", "") in tile.value.url
     seen.page.wait_for_load_state("networkidle")
@@ -132,7 +134,7 @@ def test_a_chosen_date_is_shown_on_the_map(visit: Callable[..., Any], place: str
 def test_a_click_on_the_curve_chooses_the_nearest_date(visit: Callable[..., Any], place: str) -> None:
     seen = visit()
     seen.open(place)
-    expect(curve(seen.page)).to_have_attribute("aria-valuenow", re.compile(r"\d+"))
+    seen.whole()
     seen.page.locator(".u-over").click(position={"x": 3, "y": 60})
     expect(curve(seen.page)).to_have_attribute("aria-valuenow", "1")
     assert "date" in address(seen.page)
@@ -141,6 +143,7 @@ def test_a_click_on_the_curve_chooses_the_nearest_date(visit: Callable[..., Any]
 def test_links_lead_to_the_items_and_tiles_behind_an_image(visit: Callable[..., Any], place: str) -> None:
     seen = visit()
     seen.open(place)
+    seen.whole()
     link = seen.page.get_by_role("link", name="L2A")
     item = seen.page.request.get(link.get_attribute("href")).json()
     assert item["collection"] == "sentinel-2-l2a"
@@ -153,24 +156,22 @@ def test_links_lead_to_the_items_and_tiles_behind_an_image(visit: Callable[..., 
 def test_the_address_restores_everything(visit: Callable[..., Any], place: str) -> None:
     seen = visit()
     seen.open(f"{place}&index=MNDWI&show=index")
-    expect(curve(seen.page)).to_be_visible()
-    curve(seen.page).press("Home")
+    seen.whole().press("Home")
     expect(curve(seen.page)).to_have_attribute("aria-valuenow", "1")
-    wanted, said = seen.page.url, curve(seen.page).get_attribute("aria-valuetext")
+    wanted, said = seen.address, curve(seen.page).get_attribute("aria-valuetext")
     again = visit()
     again.page.goto(wanted)
     expect(curve(again.page)).to_have_attribute("aria-valuetext", said)
     expect(again.page.get_by_role("radio", name="MNDWI Water near towns")).to_be_checked()
     expect(again.page.locator(".layers").get_by_role("radio", name="MNDWI")).to_be_checked()
     again.page.wait_for_load_state("networkidle")
-    assert again.page.url == wanted
+    assert again.address == wanted
 
 
 def test_nothing_leaves_the_origin_and_nothing_complains(visit: Callable[..., Any], place: str) -> None:
     seen = visit()
     seen.open(place)
-    expect(curve(seen.page)).to_be_visible()
-    curve(seen.page).press("ArrowLeft")
+    seen.whole().press("ArrowLeft")
     seen.page.get_by_role("button", name="Zoom out").click()
     seen.page.wait_for_load_state("networkidle")
     seen.shot("point")
@@ -187,7 +188,7 @@ def test_the_keyboard_alone_suffices(visit: Callable[..., Any], stack: Any) -> N
     tab_to(seen.page, "Coordinates")
     keyboard.type(f"{lat}, {lon}")
     keyboard.press("Enter")
-    expect(curve(seen.page)).to_be_visible()
+    seen.whole()
     tab_to(seen.page, "NDVI curve")
     said = curve(seen.page).get_attribute("aria-valuetext")
     keyboard.press("ArrowLeft")
@@ -216,11 +217,11 @@ def tab_to(page: Page, label: str, limit: int = 30) -> None:
 def test_enter_on_the_map_chooses_its_middle(visit: Callable[..., Any], place: str) -> None:
     seen = visit()
     seen.open(place)
-    expect(curve(seen.page)).to_be_visible()
+    seen.whole()
     before = address(seen.page)
     seen.page.locator(".map").focus()
     seen.page.keyboard.press("ArrowRight")
-    seen.page.wait_for_timeout(400)
+    seen.rest()
     seen.page.keyboard.press("Enter")
     expect(seen.page).not_to_have_url(re.compile(rf"lon={before['lon']}&"))
     assert float(address(seen.page)["lon"]) > float(before["lon"])
@@ -267,8 +268,8 @@ def test_when_every_image_is_cloudy_the_page_says_so(visit: Callable[..., Any], 
 def test_320_pixels_are_enough(visit: Callable[..., Any], place: str) -> None:
     seen = visit(viewport={"width": 320, "height": 640}, has_touch=True)
     seen.open(place)
-    expect(curve(seen.page)).to_be_visible()
-    assert seen.page.evaluate("document.documentElement.scrollWidth") <= 320
+    seen.whole()
+    seen.page.wait_for_function("document.documentElement.scrollWidth <= 320")
     seen.shot("phone-320")
     seen.page.get_by_role("link", name="Download CSV").scroll_into_view_if_needed()
     expect(seen.page.get_by_role("link", name="Download CSV")).to_be_in_viewport()
@@ -278,7 +279,7 @@ def test_320_pixels_are_enough(visit: Callable[..., Any], place: str) -> None:
 def test_dark_is_dark(visit: Callable[..., Any], place: str) -> None:
     seen = visit(color_scheme="dark")
     seen.open(place)
-    expect(curve(seen.page)).to_be_visible()
+    seen.whole()
     background = seen.page.evaluate("getComputedStyle(document.querySelector('main')).backgroundColor")
     assert max(int(value) for value in re.findall(r"\d+", background)[:3]) < 60
     seen.shot("dark")

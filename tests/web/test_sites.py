@@ -114,6 +114,7 @@ def test_sites_are_sorted_overlaid_downloaded_and_kept(
     with seen.page.expect_response(re.compile(r"statistics\.ndjson")) as first:
         upload(seen.page, write(tmp_path, "geojson", squares))
     assert len(json.loads(first.value.request.post_data)["features"]) == 1
+    expect(seen.page.locator(".sites .progress")).to_have_count(0)
     expect(seen.page.locator(".sparkline")).to_have_count(3)
     seen.page.get_by_role("button", name="Site", exact=True).click()
     assert listed(seen.page) == sorted(NAMES)
@@ -135,7 +136,7 @@ def test_sites_are_sorted_overlaid_downloaded_and_kept(
     expect(seen.page.get_by_role("heading", name=NAMES[2])).to_be_visible()
     expect(seen.page).to_have_url(re.compile(r"site=3&sites="))
     again = visit()
-    again.page.goto(seen.page.url)
+    again.page.goto(seen.address)
     expect(again.page.get_by_role("heading", name=NAMES[2])).to_be_visible()
     assert listed(again.page) == list(NAMES)
     seen.page.go_back()
@@ -154,7 +155,7 @@ def test_many_sites_survive_a_reload_without_the_address(visit: Callable[..., An
     upload(seen.page, path)
     expect(seen.page.get_by_role("heading", name="40 sites")).to_be_visible()
     expect(seen.page).to_have_url(re.compile("site=1"))
-    assert "sites=" not in seen.page.url
+    assert "sites=" not in seen.address
     seen.page.reload()
     expect(seen.page.get_by_role("heading", name="40 sites")).to_be_visible()
     expect(seen.page.get_by_role("heading", name="Village 0")).to_be_visible()

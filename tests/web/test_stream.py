@@ -82,6 +82,29 @@ def test_the_newest_images_come_first_and_the_axis_stays(held: Any) -> None:
     assert held.complaints == []
 
 
+def test_what_the_reader_does_outlives_the_rows_that_come_meanwhile(held: Any) -> None:
+    page = held.page
+    over = page.locator(".u-over")
+    box = over.bounding_box()
+    over.evaluate("plot => plot.dataset.known = 'yes'")
+    page.mouse.move(box["x"] + box["width"] * 0.7, box["y"] + 80)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.98, box["y"] + 80, steps=4)
+    drawn = page.locator(".u-select").bounding_box()
+    assert drawn["width"] > 50
+    page.evaluate("release(2)")
+    expect(curve(page)).to_have_attribute("aria-valuemax", "5")
+    assert over.get_attribute("data-known") == "yes"
+    assert page.locator(".u-select").bounding_box() == drawn
+    expect(page.locator(".tip")).to_be_visible()
+    page.mouse.up()
+    expect(page).to_have_url(re.compile(r"period=\d{4}-\d\d-\d\d/\d{4}-\d\d-\d\d"))
+    page.evaluate("release(1000)")
+    held.whole()
+    assert over.get_attribute("data-known") == "yes"
+    assert held.complaints == []
+
+
 def test_reading_can_be_stopped_and_gone_on_with(held: Any) -> None:
     page = held.page
     total = page.evaluate("left()") + 2

@@ -25,6 +25,8 @@ export interface ChartInput {
   readonly usual: readonly Usual[];
   /** Whether the images are only the ground for another curve. */
   readonly faint: boolean;
+  /** Another number once colours or fonts have changed. */
+  readonly painted: number;
   readonly onSelect: (sample: Sample) => void;
   /** Told the two moments between which the reader dragged. */
   readonly onZoom: (from: number, to: number) => void;
@@ -41,24 +43,56 @@ const FLOOR = 0.12;
 const DRAG = 8;
 const FONT = `12px ${FONTS}`;
 
-/** Draws into `host`, replacing what is there; returns how to take it away again. */
-export function drawChart(host: HTMLElement, input: ChartInput): () => void {
-  const { samples } = input;
-  const tip = document.createElement("div");
-  tip.className = "tip";
-  const plot = new uPlot(options(host, input, tip), tableOf(input), host);
-  plot.over.append(tip);
-  plot.over.addEventListener("click", () => {
-    const sample = sampleAt(plot, samples);
-    if (sample) input.onSelect(sample);
-  });
-  plot.over.addEventListener("dblclick", input.onReset);
+export interface Chart {
+  /** Shows other data. The plot stays while its looks do, and with it the reader's drag and pointer. */
+  readonly draw: (input: ChartInput) => void;
+  readonly remove: () => void;
+}
+
+/** What is shown now: a plot outlives its data, and asks for them whenever it needs them. */
+type Latest = () => ChartInput;
+
+/** A chart in `host`. */
+export function makeChart(host: HTMLElement, first: ChartInput): Chart {
+  let input = first;
+  const latest: Latest = () => input;
+  let plot = plotOf(host, latest);
   const observer = new ResizeObserver(() => plot.setSize({ width: host.clientWidth, height: HEIGHT }));
   observer.observe(host);
-  return () => {
-    observer.disconnect();
-    plot.destroy();
+  return {
+    draw: (next) => {
+      const same = looksOf(next) === looksOf(input);
+      input = next;
+      if (same) {
+        plot.setData(tableOf(input));
+        return;
+      }
+      plot.destroy();
+      plot = plotOf(host, latest);
+    },
+    remove: () => {
+      observer.disconnect();
+      plot.destroy();
+    },
   };
+}
+
+/** What {@link options} is made from and nobody asks for later. */
+function looksOf({ band, faint, lines, usual, painted }: ChartInput): string {
+  return JSON.stringify([band, faint, painted, usual.length > 0, lines.map(({ style }) => style)]);
+}
+
+function plotOf(host: HTMLElement, latest: Latest): uPlot {
+  const tip = document.createElement("div");
+  tip.className = "tip";
+  const plot = new uPlot(options(host, latest, tip), tableOf(latest()), host);
+  plot.over.append(tip);
+  plot.over.addEventListener("click", () => {
+    const sample = sampleAt(plot, latest().samples);
+    if (sample) latest().onSelect(sample);
+  });
+  plot.over.addEventListener("dblclick", () => latest().onReset());
+  return plot;
 }
 
 /** All curves on one time axis: the samples with their quartiles, then the other lines. */
@@ -98,10 +132,11 @@ function sampleAt(plot: uPlot, samples: readonly Sample[]): Sample | undefined {
   );
 }
 
-function options(host: HTMLElement, input: ChartInput, tip: HTMLElement): uPlot.Options {
+function options(host: HTMLElement, latest: Latest, tip: HTMLElement): uPlot.Options {
+  const input = latest();
   const accent = colour("--accent");
   const [ink, grid] = [colour("--muted"), colour("--line")];
-  const surface = colour("--surface");
+  const [surface, pin] = [colour("--surface"), colour("--pin")];
   const axis = { stroke: ink, font: FONT, grid: { stroke: grid, width: 1 }, ticks: { show: false } };
   // The edges of the band are not lines of their own; of a point there is no band.
   const edge = { show: input.band, width: 0, spanGaps: false, gaps: longGaps, points: { show: false } };
@@ -112,7 +147,7 @@ function options(host: HTMLElement, input: ChartInput, tip: HTMLElement): uPlot.
     legend: { show: false },
     fmtDate: (template) => uPlot.fmtDate(template, dateNames()),
     tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
-    scales: { x: { time: true, range: timeRange(input.span) }, y: { range: valueRange(input.axis) } },
+    scales: { x: { time: true, range: timeRange(latest) }, y: { range: valueRange(latest) } },
     axes: [
       { ...axis, grid: { show: false }, values: dateLabels, space: 56, size: 44 },
       {
@@ -150,10 +185,10 @@ function options(host: HTMLElement, input: ChartInput, tip: HTMLElement): uPlot.
       points: { size: 11, fill: accent },
     },
     hooks: {
-      drawSeries: [(plot) => drawMasked(plot, input.samples, ink)],
-      draw: [(plot) => drawSelected(plot, input.selected, colour("--pin"))],
-      setSelect: [(plot) => zoomTo(plot, input.onZoom)],
-      setCursor: [(plot) => showTip(plot, input, tip)],
+      drawSeries: [(plot) => drawMasked(plot, latest().samples, ink)],
+      draw: [(plot) => drawSelected(plot, latest().selected, pin)],
+      setSelect: [(plot) => zoomTo(plot, latest().onZoom)],
+      setCursor: [(plot) => showTip(plot, latest(), tip)],
     },
   };
 }
@@ -194,8 +229,9 @@ function dateNames(): uPlot.DateNames {
   return { MMMM: t.months, MMM: t.months, WWWW: [], WWW: [] };
 }
 
-function timeRange(span: Span | null) {
+function timeRange(latest: Latest) {
   return (_plot: uPlot, min: number | null, max: number | null): [number, number] => {
+    const { span } = latest();
     const [from, to] = span ? [span[0] / 1000, span[1] / 1000] : [min ?? 0, max ?? 0];
     const pad = Math.max((to - from) * 0.02, 86_400 * 3);
     return [from - pad, to + pad];
@@ -204,6 +240,7 @@ function timeRange(span: Span | null) {
 
 function zoomTo(plot: uPlot, onZoom: ChartInput["onZoom"]): void {
   const { left, width } = plot.select;
+  plot.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
   if (width < DRAG) return;
   onZoom(plot.posToVal(left, "x") * 1000, plot.posToVal(left + width, "x") * 1000);
 }
@@ -219,10 +256,11 @@ function longGaps(plot: uPlot, series: number): [number, number][] {
   });
 }
 
-function valueRange(span: readonly [number, number]) {
+function valueRange(latest: Latest) {
   return (_plot: uPlot, min: number | null, max: number | null): [number, number] => {
-    const low = Math.min(span[0], min ?? span[0]);
-    const high = Math.max(span[1], max ?? span[1]);
+    const { axis } = latest();
+    const low = Math.min(axis[0], min ?? axis[0]);
+    const high = Math.max(axis[1], max ?? axis[1]);
     return [low - (high - low) * FLOOR, high + (high - low) * 0.03];
   };
 }

@@ -1,5 +1,5 @@
 import { useLayoutEffect, useRef } from "preact/hooks";
-import { drawChart } from "../chart";
+import { type Chart, makeChart } from "../chart";
 import { formatDate, formatShare, formatValue } from "../format";
 import { t } from "../i18n";
 import { INDEX_STYLES } from "../indices";
@@ -43,15 +43,16 @@ function stepByKey(event: KeyboardEvent): void {
 /** The curve as a slider over its images, which is what it is to a keyboard and to a screen reader. */
 export function Curve() {
   const host = useRef<HTMLDivElement>(null);
+  const chart = useRef<Chart | null>(null);
   const [all, chosen, name, painted] = [samples.value, selected.value, index.value, repaint.value];
   // A curve that still grows has the axis of the whole from the start.
   const shown = span.value ?? (series.value.kind === "loading" ? extent.value : null);
   const [others, season] = [lines.value, usualBand.value];
   const faint = stepName.value !== null;
-  // `painted` redraws in the colours of a new theme.
+  useLayoutEffect(() => () => chart.current?.remove(), []);
   useLayoutEffect(() => {
-    if (!host.current) return undefined;
-    return drawChart(host.current, {
+    if (!host.current) return;
+    const input = {
       samples: all,
       selected: chosen,
       axis: INDEX_STYLES[name].axis,
@@ -60,15 +61,18 @@ export function Curve() {
       lines: others,
       usual: season,
       faint,
+      painted,
       onSelect: select,
-      onZoom: (from, to) => {
+      onZoom: (from: number, to: number) => {
         period.value = spanOfDays(from, to);
       },
       onReset: () => {
         period.value = EVERYTHING;
       },
       describe,
-    });
+    };
+    if (chart.current) chart.current.draw(input);
+    else chart.current = makeChart(host.current, input);
   }, [all, chosen, name, shown, others, season, faint, painted]);
   return (
     <div
