@@ -104,7 +104,11 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     )
     pool.open(wait=False)
     app.state.dbpool = pool
-    limits = Limits(feature_pixels=tiler.max_feature_pixels, pixel_reads=tiler.max_pixel_reads)
+    limits = Limits(
+        feature_pixels=tiler.max_feature_pixels,
+        pixel_reads=tiler.max_pixel_reads,
+        job_pixels=tiler.job_max_feature_pixels if tiler.airflow_url else 0,
+    )
     with engine_of(settings, tiler, pool, limits) as engine, Airflow.of(tiler) as airflow:
         app.state.series = engine
         app.state.airflow = airflow

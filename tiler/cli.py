@@ -157,7 +157,7 @@ def _engine(tiler: "TilerSettings") -> "Iterator[Engine]":
     objects.use_store(settings)
     options = {"options": "-c search_path=pgstac,public -c application_name=sen2extract-series", "connect_timeout": 5}
     with ConnectionPool(settings.pg_dsn, min_size=1, max_size=2, timeout=10, kwargs=options, open=False) as pool:
-        limits = Limits(feature_pixels=tiler.max_feature_pixels, pixel_reads=tiler.job_max_pixel_reads)
+        limits = Limits(feature_pixels=tiler.job_max_feature_pixels, pixel_reads=tiler.job_max_pixel_reads)
         with engine_of(settings, tiler, pool, limits) as engine:
             yield engine
 

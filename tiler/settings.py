@@ -24,7 +24,7 @@ class TilerSettings(BaseSettings):
     max_features: int = Field(default=500, ge=1, description="most features of one series request")
     max_vertices: int = Field(default=100_000, ge=1, description="most vertices over all features of one request")
     max_feature_pixels: int = Field(
-        default=4_000_000, ge=1, description="most pixels read in the bounding box of one feature"
+        default=4_000_000, ge=1, description="most pixels that one request reads in the bounding box of one feature"
     )
     max_pixel_reads: int = Field(
         default=400_000_000, ge=1, description="most pixels x acquisitions x images that one request may read"
@@ -45,6 +45,9 @@ class TilerSettings(BaseSettings):
     job_max_features: int = Field(default=20_000, ge=1, description="most features of one job")
     job_max_vertices: int = Field(default=2_000_000, ge=1, description="most vertices over all features of one job")
     job_max_body_bytes: int = Field(default=100_000_000, ge=1, description="most bytes of a job's body")
+    job_max_feature_pixels: int = Field(
+        default=100_000_000, ge=1, description="most pixels that a job reads in the bounding box of one feature"
+    )
     job_max_rows: int = Field(default=20_000_000, ge=1, description="most rows that one job may make")
     job_max_pixel_reads: int = Field(
         default=100_000_000_000, ge=1, description="most pixels x acquisitions x images that one job may read"

@@ -21,9 +21,10 @@ from pydantic import SecretStr
 from stac import jobs
 from tiler.app import create_app
 from tiler.jobs.airflow import Airflow
-from tiler.series import objects
+from tiler.series import objects, pieces
 from tiler.series.batch import tasks
 from tiler.series.batch.shelf import Shelf
+from tiler.series.engine import Limits
 from tiler.settings import TilerSettings
 
 sys.path.append(str(Path(__file__).parent))
@@ -160,6 +161,26 @@ def test_results_equal_those_of_one_request(service, sites, query):
     drawn = service.client.post(f"{STATISTICS}.geojson", params=query, json=sites).json()
     assert shapes["features"] == drawn["features"]
     assert shapes["query"] == drawn["query"]
+
+
+def test_a_district_too_large_for_a_request_is_read_whole_by_a_job(service, sites, monkeypatch):
+    """In pieces, at full resolution; to the digit that is written it is what one request would say without a limit."""
+    district = {"type": "FeatureCollection", "features": [one for one in sites["features"] if one["id"] == "site 0"]}
+    whole = csv_of(service.client.post(f"{STATISTICS}.csv", json=district).content)
+    engine = service.client.app.state.series
+    monkeypatch.setattr(engine, "limits", Limits(feature_pixels=10, job_pixels=10_000))
+    monkeypatch.setattr(pieces, "WHOLE", 10)
+    monkeypatch.setattr(pieces, "SIDE", 3)
+    refused = service.client.post(f"{STATISTICS}.csv", json=district)
+    assert refused.status_code == 413
+    (link,) = refused.json()["links"]
+    assert (link["rel"], urlsplit(link["href"]).path) == ("jobs", JOBS)
+    assert "send it as a job, which reads up to 10000 " in refused.json()["detail"]
+    job = service.create(district)["id"]
+    assert service.run(job)["status"] == "succeeded"
+    found = csv_of(service.file(job, "result.csv"))
+    assert set(found.status) >= {"ok"}
+    pd.testing.assert_frame_equal(found, whole, rtol=0, atol=1.01e-6)
 
 
 def test_types_are_the_same_in_every_part(service, sites):
@@ -486,7 +507,7 @@ def test_what_makes_no_sense_is_refused(service, body, query, status, told):
         ("job_max_vertices", 9),
         ("job_max_rows", 3),
         ("job_max_pixel_reads", 5),
-        ("max_feature_pixels", 100),
+        ("job_max_feature_pixels", 100),
         ("job_max_body_bytes", 100),
     ],
 )

@@ -98,7 +98,7 @@ class Desk:
         engine = replace(self.engine, limits=Limits(feature_pixels=UNBOUNDED, pixel_reads=UNBOUNDED))
         found = survey(engine, order.request, order.features)
         limits = JobLimits(
-            feature_pixels=self.tiler.max_feature_pixels,
+            feature_pixels=self.tiler.job_max_feature_pixels,
             rows=self.tiler.job_max_rows,
             pixel_reads=self.tiler.job_max_pixel_reads,
         )

@@ -46,7 +46,7 @@ def limits_document(tiler: TilerSettings) -> dict[str, Any]:
         "features": tiler.job_max_features,
         "vertices": tiler.job_max_vertices,
         "body_bytes": tiler.job_max_body_bytes,
-        "feature_pixels": tiler.max_feature_pixels,
+        "feature_pixels": tiler.job_max_feature_pixels,
         "rows": tiler.job_max_rows,
         "pixel_reads": tiler.job_max_pixel_reads,
         "days": tiler.job_days,

@@ -30,6 +30,10 @@ class Located:
     image: IndexedImage
     spans: Mapping[int, Span]
 
+    def holds(self, window: Window) -> bool:
+        """Whether the places of all blocks that `window` touches are known."""
+        return self.spans.keys() >= set(decode.numbers(window, self.image.columns, self.image.block))
+
     @property
     def size(self) -> int:
         """Bytes to read, but for gaps."""

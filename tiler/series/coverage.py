@@ -1,10 +1,11 @@
 """Geometry to pixel weights on a grid, computed once per request, part and grid, and used for every date."""
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from functools import cached_property
 from threading import Lock
-from typing import Any
+from typing import Self
+from weakref import WeakValueDictionary
 
 import numpy as np
 import shapely
@@ -17,6 +18,11 @@ from shapely.geometry.base import BaseGeometry
 
 from tiler.series.grid import Grid, Window
 from tiler.series.request import PixelRule
+
+_PACKED = 100_000
+"""Pixels from which on a coverage that nobody uses just now is kept packed."""
+_MARGIN = 2
+"""Pixels around a part of a grid: an edge cut so far away changes no weight within."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,38 +57,103 @@ class Coverage:
         return float(self.weights.sum()) + self.outside
 
 
-def cover(geometry: BaseGeometry, grid: Grid, rule: PixelRule) -> Coverage:
-    """Weights of `geometry` (metres of the grid's zone) on `grid`; points weigh 1 per distinct pixel."""
+@dataclass(frozen=True, kw_only=True)
+class Packed:
+    """A large coverage in little memory: a bit for each pixel that is covered whole, a number where it is in part."""
+
+    window: Window
+    whole: NDArray[np.uint8]
+    places: NDArray[np.intp]
+    shares: NDArray[np.float64]
+    outside: float
+
+    @classmethod
+    def of(cls, coverage: Coverage) -> Self:
+        """The same, packed."""
+        weights = coverage.weights.reshape(-1)
+        whole = weights == 1
+        places = np.flatnonzero((weights > 0) & ~whole)
+        return cls(
+            window=coverage.window,
+            whole=np.packbits(whole),
+            places=places,
+            shares=weights[places],
+            outside=coverage.outside,
+        )
+
+    def coverage(self) -> Coverage:
+        """The coverage that was packed, to the bit."""
+        rows, columns = self.window.shape
+        weights = np.unpackbits(self.whole, count=rows * columns).astype(np.float64)
+        weights[self.places] = self.shares
+        return Coverage(window=self.window, weights=weights.reshape(rows, columns), outside=self.outside)
+
+
+def cover(geometry: BaseGeometry, grid: Grid, rule: PixelRule, within: Window | None = None) -> Coverage:
+    """Weights of `geometry` (metres of the grid's zone) on `grid`; points weigh 1 per distinct pixel.
+
+    `within` limits an area to a part of the grid, which may lie partly beyond it.
+    """
+    if within is not None:
+        geometry = _near(geometry, grid, within)
     if geometry.is_empty:
         return Coverage(window=Window(top=0, left=0, bottom=0, right=0), weights=np.zeros((0, 0)))
     if geometry.geom_type in ("Point", "MultiPoint"):
         window, weights = _of_points(geometry, grid)
     else:
-        window = _window(geometry, grid)
+        window = within or window_of(geometry, grid)
         weights = _exact(geometry, grid, window) if rule == "exact" else _drawn(geometry, grid, window, rule)
     return _clipped(window, weights, grid)
 
 
 class Coverages:
-    """Coverages already computed for one request, shared by the threads that read for it."""
+    """Coverages already computed for one request, shared by the threads that read for it.
+
+    Large ones are the same object as long as anybody uses them, and packed after that: the areas of a job may be many.
+    """
 
     def __init__(self) -> None:
-        self._known: dict[Hashable, Coverage] = {}
+        self._known: dict[Hashable, Coverage | Packed] = {}
+        self._used: WeakValueDictionary[Hashable, Coverage] = WeakValueDictionary()
         self._lock = Lock()
 
-    def of(self, key: Hashable, make: Any) -> Coverage:
+    def of(self, key: Hashable, make: Callable[[], Coverage]) -> Coverage:
         """The coverage known as `key`, made by `make()` on first use."""
         with self._lock:
-            if key not in self._known:
-                self._known[key] = make()
-            return self._known[key]
+            known = self._known.get(key)
+            if isinstance(known, Coverage):
+                return known
+            found = self._used.get(key) or (make() if known is None else known.coverage())
+            if found.weights.size < _PACKED:
+                self._known[key] = found
+                return found
+            if known is None:
+                self._known[key] = Packed.of(found)
+            self._used[key] = found
+            return found
 
 
-def _window(geometry: BaseGeometry, grid: Grid) -> Window:
+def window_of(geometry: BaseGeometry, grid: Grid) -> Window:
+    """The window that holds an area, which may lie partly beyond the grid."""
     west, south, east, north = geometry.bounds
     top, left = grid.pixel(west, north)
     bottom, right = grid.pixel(east, south)
     return Window(top=top, left=left, bottom=bottom + 1, right=right + 1)
+
+
+def box_of(window: Window, grid: Grid, margin: int = 0) -> BaseGeometry:
+    """The rectangle of a window, and so many pixels around it, in metres of the grid's zone."""
+    left, top = _corner(grid, window)
+    rows, columns = window.shape
+    around = margin * grid.size
+    right, bottom = left + columns * grid.size + around, top - rows * grid.size - around
+    return shapely.box(left - around, bottom, right, top + around)
+
+
+def _near(geometry: BaseGeometry, grid: Grid, window: Window) -> BaseGeometry:
+    """What of an area lies in or about a window, so that its whole outline need not be walked for each."""
+    parts = shapely.get_parts(shapely.intersection(geometry, box_of(window, grid, _MARGIN)))
+    return shapely.union_all([part for part in parts if part.area > 0])
 
 
 def _corner(grid: Grid, window: Window) -> tuple[float, float]:
@@ -121,13 +192,18 @@ def _drawn(geometry: BaseGeometry, grid: Grid, window: Window, rule: PixelRule) 
     return np.asarray(drawn, dtype=np.float64)
 
 
-def _clipped(window: Window, weights: NDArray[np.float64], grid: Grid) -> Coverage:
-    kept = Window(
+def clipped(window: Window, grid: Grid) -> Window:
+    """What of a window lies within the grid."""
+    return Window(
         top=min(max(window.top, 0), grid.height),
         left=min(max(window.left, 0), grid.width),
         bottom=max(min(window.bottom, grid.height), 0),
         right=max(min(window.right, grid.width), 0),
     )
+
+
+def _clipped(window: Window, weights: NDArray[np.float64], grid: Grid) -> Coverage:
+    kept = clipped(window, grid)
     if kept == window:
         return Coverage(window=window, weights=weights)
     rows = slice(kept.top - window.top, max(kept.top, kept.bottom) - window.top)

@@ -16,13 +16,14 @@ from obstore.store import S3Store
 from psycopg_pool import ConnectionPool
 
 from stac.bands import BANDS
-from tiler.series import packs, stacks
+from tiler.series import packs, piecewise, stacks
 from tiler.series.acquisitions import Nearest, Observation, find, nearest
 from tiler.series.errors import SeriesTooLargeError
 from tiler.series.features import Feature, around
 from tiler.series.overpasses import Acquisition, Overpasses
 from tiler.series.overviews import in_resolution
 from tiler.series.patience import Guarded, Patience
+from tiler.series.pieces import is_large
 from tiler.series.request import SeriesRequest
 from tiler.series.resolution import advice
 from tiler.series.rows import Row, Series, Told, ordered
@@ -46,10 +47,14 @@ UNBOUNDED = 2**62
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """What one request may cost: pixels of a feature's bounding box, and pixels x acquisitions x images."""
+    """What one request may cost: pixels of a feature's bounding box, and pixels x acquisitions x images.
+
+    `job_pixels` is what a job reads of a feature, where there are jobs: to be named in a refusal.
+    """
 
     feature_pixels: int = 4_000_000
     pixel_reads: int = 400_000_000
+    job_pixels: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,7 +109,7 @@ class Engine:
     def plan(self, request: SeriesRequest, features: Sequence[Feature]) -> Plan:
         """What the request comes to; raises `SeriesRequestError`, or `SeriesTooLargeError` with the numbers."""
         for feature in features:
-            _refuse_huge(feature)
+            refuse_huge(feature)
         place = around(features)
         with self.pool.connection() as connection:
             found = in_resolution(find(connection, request, place, self.bucket), request.resolution)
@@ -235,13 +240,10 @@ class Engine:
         return (self._fetchers if many else self._executor).submit(_sample, sampler, unit, source, known)
 
     def _check_cost(self, acquisitions: Sequence[Acquisition], sizes: Sequence[int], request: SeriesRequest) -> None:
-        most, images = self.limits.feature_pixels, _images_per_item(request)
-        for one, size in zip(acquisitions, sizes, strict=True):
-            if size > most:
-                raise SeriesTooLargeError(
-                    f"feature {one.feature.id}: its bounding box holds {size} pixels, at most {most} are read at "
-                    f"once: split it or draw a smaller one{advice(size, most, request.resolution, request.sources)}"
-                )
+        images = _images_per_item(request)
+        for one in acquisitions:
+            if one.box > self.limits.feature_pixels:
+                raise SeriesTooLargeError(self._too_large(one, request))
         reads = sum(sizes) * images
         if reads > self.limits.pixel_reads:
             raise SeriesTooLargeError(
@@ -250,6 +252,20 @@ class Engine:
                 "shorter datetime or fewer indices"
                 + advice(reads, self.limits.pixel_reads, request.resolution, request.sources)
             )
+
+    def _too_large(self, one: Acquisition, request: SeriesRequest) -> str:
+        """What is said of a feature of too many pixels: whether a job or coarser pixels would do."""
+        most, job = self.limits.feature_pixels, self.limits.job_pixels
+        do = (
+            f"send it as a job, which reads up to {job} in full resolution" if one.box <= job
+            else "split it or draw a smaller one"
+        )  # fmt: skip
+        coarser = advice(one.box, most, request.resolution, request.sources)
+        quicker = ", which is quicker" if coarser and one.box <= job else ""
+        return (
+            f"feature {one.feature.id}: its bounding box holds {one.box} pixels, at most {most} are read at once: "
+            f"{do}{coarser}{quicker}"
+        )
 
 
 @dataclass(kw_only=True)
@@ -275,8 +291,14 @@ def _sample(sampler: Sampler, unit: Unit, source: Blocks, known: stacks.Rows) ->
     return [
         row
         for acquisition in unit.acquisitions
-        for row in known.get(id(acquisition)) or sampler.rows(acquisition, source)
+        for row in known.get(id(acquisition)) or _read(sampler, acquisition, source)
     ]
+
+
+def _read(sampler: Sampler, acquisition: Acquisition, source: Blocks) -> list[Row]:
+    if is_large(acquisition):
+        return piecewise.rows(sampler, acquisition, source)
+    return sampler.rows(acquisition, source)
 
 
 def _ahead(batch: Sequence[Unit]) -> int:
@@ -297,7 +319,8 @@ def _next_of(pending: deque[list[Row] | Future[list[Row]]]) -> list[Row]:
     return rows
 
 
-def _refuse_huge(feature: Feature) -> None:
+def refuse_huge(feature: Feature) -> None:
+    """Raises `SeriesTooLargeError` for a feature that is larger than three tiles."""
     if feature.is_points:
         return
     for part in shapely.get_parts(feature.geometry):

@@ -38,6 +38,11 @@ class Acquisition:
         """Pixels that one image of it needs at most: those of the feature's bounding box, for each item."""
         return sum(_pixels_within(self.feature, scene.grid) * len(scene.observations) for scene in self.scenes)
 
+    @cached_property
+    def box(self) -> int:
+        """Pixels of the feature's bounding box, however many tiles and items share it."""
+        return max((_pixels_within(self.feature, scene.grid) for scene in self.scenes), default=0)
+
     @property
     def blocks(self) -> set[tuple[str, int, int]]:
         """Blocks that the feature's bounding box touches, by tile, row and column."""

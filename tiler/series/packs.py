@@ -77,7 +77,7 @@ def plan(connection: Connection[Any], units: Iterable[Unit]) -> list[Reading]:
     """Choose what is read from packs; the windows that they promise are noted in what the units want."""
     wanted: dict[str, list[Want]] = {}
     for unit in units:
-        for want in (one for one in unit.wants.values() if one.is_indexed):
+        for want in (one for one in unit.wants.values() if one.is_packed):
             wanted.setdefault(want.image.key, []).append(want)
     series = {name for key in wanted if (name := series_of(key)) is not None}
     held = packs.of_series(connection, series) if series else []

@@ -15,11 +15,13 @@ from shapely.geometry.base import BaseGeometry
 
 from stac.masks import Profile
 from tiler.series.acquisitions import Observation
-from tiler.series.coverage import Coverage, Coverages, cover
+from tiler.series.coverage import Coverage, Coverages, clipped, cover
 from tiler.series.errors import UnreadableError
 from tiler.series.features import Feature, project
 from tiler.series.grid import Grid, Image, Window
+from tiler.series.known import Known
 from tiler.series.overpasses import Acquisition, TileScene, acquisitions_of
+from tiler.series.pieces import Ground, ground, is_large
 from tiler.series.reading import Gdal, MissingImageError, SceneReader, Source, needed
 from tiler.series.request import SeriesRequest
 from tiler.series.rows import Row, Status
@@ -63,6 +65,7 @@ class Sampler:
 
     request: SeriesRequest
     coverages: Coverages = field(default_factory=Coverages)
+    grounds: Known[Ground] = field(default_factory=Known)
 
     def rows(self, acquisition: Acquisition, source: Source | None = None) -> list[Row]:
         """One row per index or asset of the request; `source` (GDAL, if none) reads the images."""
@@ -75,14 +78,24 @@ class Sampler:
         found = []
         for position, scene in enumerate(acquisition.scenes):
             shared = ((scene,), 0) if point else (acquisition.scenes, position)
-            window = self.coverage(acquisition.feature, *shared).window
-            images = [needed(observation, scene.grid, window, self.request.names) for observation in scene.observations]
+            images = [
+                needed(observation, scene.grid, window, self.request.names)
+                for window in self._windows(acquisition, *shared)
+                for observation in scene.observations
+            ]
             found.append([read for one in images for read in one])
         return found
 
+    def _windows(self, acquisition: Acquisition, scenes: Sequence[TileScene], position: int) -> list[Window]:
+        """What is read of the fine grid: of a large area, its pieces."""
+        if not is_large(acquisition):
+            return [self.coverage(acquisition.feature, scenes, position).window]
+        pieces = self.ground(acquisition.feature, scenes, position).pieces
+        return [clipped(window, scenes[position].grid) for window in pieces]
+
     def _row(self, acquisition: Acquisition, name: str, readers: _Readers) -> Row:
         if not acquisition.scenes:
-            return self._failed(acquisition, acquisition.bare[0], name, "no_data_asset", "the item has no usable image")
+            return self.failed(acquisition, acquisition.bare[0], name, "no_data_asset", "the item has no usable image")
         if isinstance(acquisition.feature.geometry, Point):
             return self._of_point(acquisition, name, readers)
         return self._shared(acquisition, acquisition.scenes, name, readers)
@@ -114,7 +127,7 @@ class Sampler:
                 shares = [(scene, part) for scene, part in zip(left, parts, strict=True) if part is not None]
                 return self._summed(acquisition, shares, name, failures)
             left = [scene for scene, part in zip(left, parts, strict=True) if part is not None]
-        return self._failed(acquisition, failures[0].observation, name, failures[0].status, failures[0].reason)
+        return self.failed(acquisition, failures[0].observation, name, failures[0].status, failures[0].reason)
 
     def _pixels(
         self,
@@ -135,24 +148,29 @@ class Sampler:
             except UnreadableError as error:
                 failures.append(Failure(observation=observation, status="unreadable", reason=str(error)))
             else:
-                merged = found if merged is None else _filled(merged, found)
+                merged = found if merged is None else filled(merged, found)
         return merged
 
     def coverage(self, feature: Feature, scenes: Sequence[TileScene], position: int) -> Coverage:
         """What the scene at `position` takes: the first also takes the blame for ground that no tile holds."""
         grid = scenes[position].grid
-        others = scenes[1:] if position == 0 else scenes[:position]
-        key = feature.id, grid, position == 0, tuple(scene.grid for scene in others)
-        return self.coverages.of(key, lambda: self._make_coverage(feature, grid, others, first=position == 0))
+        return self.coverages.of(
+            _key(feature, scenes, position),
+            lambda: cover(_share(feature, scenes, position), grid, self.request.pixels),
+        )
 
-    def _make_coverage(self, feature: Feature, grid: Grid, others: Sequence[TileScene], *, first: bool) -> Coverage:
-        geometry = feature.projected(grid.epsg)
-        for other in others:
-            extent = _extent(other.grid, grid.epsg)
-            geometry = geometry.difference(extent.difference(grid.extent) if first else extent)
-        if not first:
-            geometry = geometry.intersection(grid.extent)
-        return cover(_of_kind(geometry, points=feature.is_points), grid, self.request.pixels)
+    def ground(self, feature: Feature, scenes: Sequence[TileScene], position: int) -> Ground:
+        """The same, not weighed yet: where it is, and the pieces in which it is to be read."""
+        grid = scenes[position].grid
+        return self.grounds.of(_key(feature, scenes, position), lambda: ground(_share(feature, scenes, position), grid))
+
+    def piece(self, feature: Feature, scenes: Sequence[TileScene], position: int, window: Window) -> Coverage:
+        """What of it lies in one of the pieces of `ground`."""
+        grid, whole = scenes[position].grid, self.ground(feature, scenes, position)
+        return self.coverages.of(
+            (*_key(feature, scenes, position), window),
+            lambda: cover(whole.geometry, grid, self.request.pixels, within=window),
+        )
 
     def _summed(
         self,
@@ -181,9 +199,8 @@ class Sampler:
         status, reason = _judge(statistics, reasons)
         return self._make(acquisition, observations, name, status=status, reason=reason, statistics=statistics)
 
-    def _failed(
-        self, acquisition: Acquisition, observation: Observation, name: str, status: Status, reason: str
-    ) -> Row:
+    def failed(self, acquisition: Acquisition, observation: Observation, name: str, status: Status, reason: str) -> Row:
+        """The row of an acquisition of which nothing could be read."""
         return self._make(acquisition, [observation], name, status=status, reason=reason)
 
     def _make(
@@ -210,7 +227,7 @@ class Sampler:
         )
 
 
-def _filled(first: Pixels, second: Pixels) -> Pixels:
+def filled(first: Pixels, second: Pixels) -> Pixels:
     """`first`, with the pixels of `second` where it holds nothing; both of one coverage."""
     empty = np.isnan(first.values)
     return Pixels(
@@ -220,6 +237,28 @@ def _filled(first: Pixels, second: Pixels) -> Pixels:
         cloud_probability=np.where(empty, second.cloud_probability, first.cloud_probability),
         outside=first.outside,
     )
+
+
+def _others(scenes: Sequence[TileScene], position: int) -> Sequence[TileScene]:
+    """The tiles that take ground from the one at `position`."""
+    return scenes[1:] if position == 0 else scenes[:position]
+
+
+def _key(feature: Feature, scenes: Sequence[TileScene], position: int) -> tuple[Hashable, ...]:
+    others = tuple(scene.grid for scene in _others(scenes, position))
+    return feature.id, scenes[position].grid, position == 0, others
+
+
+def _share(feature: Feature, scenes: Sequence[TileScene], position: int) -> BaseGeometry:
+    """The ground that the scene at `position` takes, in metres of its zone."""
+    grid, first = scenes[position].grid, position == 0
+    geometry = feature.projected(grid.epsg)
+    for other in _others(scenes, position):
+        extent = _extent(other.grid, grid.epsg)
+        geometry = geometry.difference(extent.difference(grid.extent) if first else extent)
+    if not first:
+        geometry = geometry.intersection(grid.extent)
+    return _of_kind(geometry, points=feature.is_points)
 
 
 def _extent(grid: Grid, epsg: int) -> BaseGeometry:

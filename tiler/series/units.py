@@ -19,6 +19,7 @@ from tiler.series.blocks import Located, StaleIndexError
 from tiler.series.errors import SeriesError, UnreadableError
 from tiler.series.grid import Image, Window
 from tiler.series.patience import Patience
+from tiler.series.pieces import is_large, pixels_at_once
 from tiler.series.reading import read_window
 from tiler.series.sampling import Acquisition, Sampler
 
@@ -34,12 +35,14 @@ type Windows = Mapping[Window, NDArray[Any]]
 class Want:
     """The windows wanted of one image; `later`, if they may turn out not to be needed.
 
-    Those `promised` are read from packs, and `delivered` before the unit is worked on; the others are `left`.
+    Those `promised` are read from packs, and `delivered` before the unit is worked on; the others are `left`. With
+    `in_pieces` each window is read by itself when it is asked for, and packs are left alone.
     """
 
     image: Image
     windows: dict[Window, None] = field(default_factory=dict)
     later: bool = True
+    in_pieces: bool = False
     promised: set[Window] = field(default_factory=set)
     delivered: dict[Window, NDArray[Any]] = field(default_factory=dict)
 
@@ -47,6 +50,11 @@ class Want:
     def is_indexed(self) -> bool:
         """Whether packs and the block index may know where it lies: they know nothing of overviews."""
         return self.image.overview == 1
+
+    @property
+    def is_packed(self) -> bool:
+        """Whether packs may answer for it."""
+        return self.is_indexed and not self.in_pieces
 
     @property
     def is_left(self) -> bool:
@@ -73,14 +81,21 @@ class Unit:
         return not any(want.is_left for want in self.wants.values())
 
     @property
+    def is_large(self) -> bool:
+        """Whether it is one area that is read in pieces."""
+        return is_large(self.acquisitions[0])
+
+    @property
     def numbers(self) -> int:
-        """Numbers in the blocks that are decoded for it, wanted or not."""
+        """Numbers in the blocks that are decoded for it at once, wanted or not."""
+        if self.is_large:
+            return self.pixels * len(self.wants)
         return sum(len(located.spans) for located in self.located.values()) * BLOCK**2
 
     @property
     def pixels(self) -> int:
-        """Pixels of one image of it, at most."""
-        return sum(acquisition.pixels for acquisition in self.acquisitions)
+        """Pixels of one image of it that are held at once, at most."""
+        return sum(pixels_at_once(acquisition) for acquisition in self.acquisitions)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,11 +128,23 @@ class Blocks:
         if not blocks.fits(image, located.image):
             raise UnreadableError(f"{image.key} is not of the size that the catalogue says: reconcile the archive")
         try:
+            if want.in_pieces and located.holds(window):
+                return self._piece(located, window)
             if window not in want.windows:  # where a tile that failed left its ground to this one
                 return self._by_gdal(image, window, counted=False)
             return self._windows(want, located)[window]
         except StaleIndexError:
             return self._by_gdal(image, window)
+
+    def _piece(self, located: Located, window: Window) -> NDArray[Any]:
+        """One window, nothing of which is kept."""
+        try:
+            (found,) = blocks.read(self.store, located, [window])
+        except (UnreadableError, StaleIndexError) as error:
+            self.patience.failed(self.store, located.image.key, error)
+            raise
+        self.patience.answered()
+        return found
 
     def _windows(self, want: Want, located: Located) -> Windows:
         """All windows of an image, read once; what failed once is not tried again for each feature and index."""
@@ -227,7 +254,9 @@ def fetch(store: S3Store, unit: Unit, executor: Executor) -> dict[str, Future[Wi
     return {
         key: executor.submit(_windows, store, unit.located[key], want.left)
         for key, want in unit.wants.items()
-        if not want.later and key in unit.located and blocks.fits(want.image, unit.located[key].image)
+        if not (want.later or want.in_pieces)
+        and key in unit.located
+        and blocks.fits(want.image, unit.located[key].image)
     }
 
 
@@ -240,10 +269,16 @@ def _runs(want: Want) -> list[Run]:
 
 
 def _chunks(group: Sequence[Acquisition]) -> Iterator[list[Acquisition]]:
-    """In the order given; neighbours share blocks, so that blocks are counted and not features."""
+    """In the order given; neighbours share blocks, so that blocks are counted and not features.
+
+    An area that is read in pieces is alone.
+    """
     chunk: list[Acquisition] = []
     pixels, touched = 0, set[tuple[str, int, int]]()
     for acquisition in group:
+        if is_large(acquisition):
+            yield [acquisition]
+            continue
         more = touched | acquisition.blocks
         if chunk and (pixels + acquisition.pixels > _PIXELS or len(more) > _BLOCKS or len(chunk) == _FEATURES):
             yield chunk
@@ -251,7 +286,8 @@ def _chunks(group: Sequence[Acquisition]) -> Iterator[list[Acquisition]]:
         chunk.append(acquisition)
         pixels += acquisition.pixels
         touched = more
-    yield chunk
+    if chunk:
+        yield chunk
 
 
 def _unit(sampler: Sampler, acquisitions: Sequence[Acquisition]) -> Unit:
@@ -263,4 +299,5 @@ def _unit(sampler: Sampler, acquisitions: Sequence[Acquisition]) -> Unit:
                 want = unit.wants.setdefault(image.key, Want(image=image))
                 want.windows[window] = None
                 want.later &= later
+                want.in_pieces |= is_large(acquisition)
     return unit

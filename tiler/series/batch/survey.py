@@ -12,7 +12,7 @@ from shapely.geometry.base import BaseGeometry
 
 from tiler.series.acquisitions import Observation, find
 from tiler.series.batch.documents import Pass
-from tiler.series.engine import Engine
+from tiler.series.engine import Engine, refuse_huge
 from tiler.series.errors import SeriesTooLargeError
 from tiler.series.features import Feature
 from tiler.series.request import SeriesRequest
@@ -27,6 +27,7 @@ _HALF = 180.0
 _LOOKED_AT = 20
 _LOOKED_PIXELS = 2_000_000
 _LOOKED_ACQUISITIONS = 2000
+_LOOKED_READS = _LOOKED_PIXELS * _LOOKED_ACQUISITIONS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,11 +62,13 @@ class Survey:
 
     def check(self, features: Sequence[Feature], limits: JobLimits) -> None:
         """Raises `SeriesTooLargeError` with the numbers."""
+        for feature in features:
+            refuse_huge(feature)
         largest = int(self.pixels.argmax())
         if self.pixels[largest] > limits.feature_pixels:
             raise SeriesTooLargeError(
                 f"feature {features[largest].id}: its bounding box holds about {self.pixels[largest]} pixels, at most "
-                f"{limits.feature_pixels} are read at once: split it or draw a smaller one"
+                f"{limits.feature_pixels} are read by a job: split it or draw a smaller one"
                 + self._advice(int(self.pixels[largest]), limits.feature_pixels)
             )
         for what, asked, most in (
@@ -104,7 +107,8 @@ def estimate(engine: Engine, request: SeriesRequest, features: Sequence[Feature]
     """What the job would cost, from a few features planned as they will be read; `exact` if these were all."""
     some = _some(found)
     plan = engine.plan(request, [features[place] for place in some])
-    step = max(1, len(plan.acquisitions) // _LOOKED_ACQUISITIONS)
+    weight = sum(one.pixels for one in plan.acquisitions)
+    step = max(1, len(plan.acquisitions) // _LOOKED_ACQUISITIONS, weight // _LOOKED_READS)
     cost = engine.explain(replace(plan, acquisitions=plan.acquisitions[::step]))
     looked, planned = len(plan.acquisitions[::step]), len(plan.acquisitions)
     # What these features have of their upper bound, all have.

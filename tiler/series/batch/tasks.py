@@ -260,6 +260,7 @@ def _office() -> Iterator[Office]:
     with ConnectionPool(
         settings.pg_dsn, min_size=1, max_size=2, timeout=30, kwargs={"options": _OPTIONS}, open=False
     ) as pool:
-        limits = Limits(feature_pixels=2 * tiler.max_feature_pixels, pixel_reads=UNBOUNDED)
+        # The limits of jobs were checked, by their own measure, before it was accepted.
+        limits = Limits(feature_pixels=UNBOUNDED, pixel_reads=UNBOUNDED)
         with engine_of(settings, tiler, pool, limits, gdal_seconds=_PATIENT) as engine:
             yield Office(settings=settings, tiler=tiler, pool=pool, store=engine.store, engine=engine)
