@@ -1,4 +1,4 @@
-"""What the README tells a newcomer to type works as it stands, but for the address."""
+"""What the README and its guides tell a newcomer to type works as it stands, but for the address."""
 
 import csv
 import io
@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-README = (ROOT / "README.md").read_text()
+GUIDES = ("README.md", "tiler/README.md", "stac/README.md", "ingest/README.md")
+README = "".join((ROOT / name).read_text() for name in GUIDES)
 ADDRESS = "http://127.0.0.1:8000"
 
 pytestmark = pytest.mark.timeout(900)

@@ -23,6 +23,13 @@ AXE = ROOT / "tiler" / "web" / "node_modules" / "axe-core" / "axe.min.js"
 ENVIRONMENT = ("S3_ENDPOINT", "S3_PUBLIC_URL", "S3_BUCKET", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "PUBLIC_URL")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give what a browser did late on a loaded machine a second try, which the summary names (RERUN)."""
+    for item in items:
+        if item.path.is_relative_to(ROOT / "tests" / "web"):
+            item.add_marker(pytest.mark.flaky(reruns=1))
+
+
 @dataclass(frozen=True)
 class Site:
     """The running stack as its users see it: its origin, and a place with images, clear and cloudy."""

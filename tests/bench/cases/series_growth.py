@@ -1,9 +1,10 @@
 """How a series grows: with dates at one point, with polygons over twenty dates; wall clock, CPU and peak memory.
 
-Each size is a process of its own. At the sizes in `PEERS` a peer reads the same objects in the same run: rio-tiler with
-16 threads for points, rasterstats for polygons. `district` is one polygon of 20 x 20 km (four million pixels) over
-twenty dates: its memory is bounded by how much is read at once. Packs are not made: what is measured is the reading
-of COGs. `ours` and `peer` of the case are those of the largest size that has a peer.
+Each size is a process of its own. At the sizes in `PEERS` a peer reads the same objects in the same run: rio-tiler
+with 16 threads for points, rasterstats for polygons. `district` is one polygon of 20 x 20 km (four million pixels)
+over twenty dates: its memory is bounded by how much is read at once; `district_40m` one of 45 x 45 km, from
+overviews. Packs are not made: what is measured is the reading of COGs. `ours` and `peer` of the case are those of the
+largest size that has a peer.
 """
 
 import os
@@ -33,6 +34,11 @@ FIELDS = 100
 OVER = 20
 LEFT, TOP, SIDE = 551_300, 1_348_700, 7_400
 """The patch that holds a landscape, in metres of the zone."""
+DISTRICTS = {
+    "district": shapely.box(540_000, 1_330_000, 560_000, 1_350_000),
+    "district 40": shapely.box(520_000, 1_310_000, 565_000, 1_355_000),
+}
+RESOLUTIONS = {"district 40": "40"}
 
 
 def run() -> dict[str, Any]:
@@ -42,6 +48,7 @@ def run() -> dict[str, Any]:
         dates = {size: _dates(settings, size, pairs) for size in DATES}
         polygons = {size: _polygons(settings, size, pairs) for size in POLYGONS}
         district = _told(measure(_ours, settings, "district", OVER).result)
+        coarse = _told(measure(_ours, settings, "district 40", OVER).result)
     compared = [found for found in dates.values() if "rio_tiler" in found][-1]
     return {
         "ours": compared["ours"]["wall_s"],
@@ -50,6 +57,7 @@ def run() -> dict[str, Any]:
         "dates": dates,
         "polygons": polygons,
         "district": district,
+        "district_40m": coarse,
     }
 
 
@@ -72,18 +80,20 @@ def _told(cost: Cost) -> dict[str, float]:
 
 
 def _ours(settings: Settings, what: str, dates: int) -> Cost:
+    use_store(settings)  # overviews are read by GDAL
     pool = ConnectionPool(settings.pg_dsn, min_size=1, kwargs={"options": "-c search_path=pgstac,public"}, open=True)
     with pool, series.engine(settings, pool) as engine:
         engine.limits = Limits(feature_pixels=10_000_000, pixel_reads=2_000_000_000)
         first = point(*series_point_500.PLACE)
-        _series(engine, [first], 1)  # what is loaded on first use, is
+        _series(engine, [first], 1, "10")  # what is loaded on first use, is
         features = [first] if what == "point" else _places(what)
-        return clocked(_series, engine, features, dates)
+        return clocked(_series, engine, features, dates, RESOLUTIONS.get(what, "10"))
 
 
-def _series(engine: Any, features: list[Feature], dates: int) -> int:
+def _series(engine: Any, features: list[Feature], dates: int, resolution: str) -> int:
     last = series.FIRST + series.STEP * (dates - 1)
-    plan = engine.plan(parse_request("sentinel-2-indices", {"datetime": f"../{last:%Y-%m-%d}"}), features)
+    asked = {"datetime": f"../{last:%Y-%m-%d}", "resolution": resolution}
+    plan = engine.plan(parse_request("sentinel-2-indices", asked), features)
     found = engine.run(plan)
     FORMATS["csv"].encode(found, [])
     assert len(found.rows) == dates * len(features), len(found.rows)
@@ -93,7 +103,7 @@ def _series(engine: Any, features: list[Feature], dates: int) -> int:
 
 def _places(what: str) -> list[Feature]:
     to_degrees = Transformer.from_crs(32648, 4326, always_xy=True).transform
-    outlines = [shapely.box(540_000, 1_330_000, 560_000, 1_350_000)] if what == "district" else _fields(int(what[6:]))
+    outlines = [DISTRICTS[what]] if what in DISTRICTS else _fields(int(what.removeprefix("fields ")))
     return [
         Feature(id=str(number), geometry=shapely.transform(outline, lambda xy: np.column_stack(to_degrees(*xy.T))))
         for number, outline in enumerate(outlines)
