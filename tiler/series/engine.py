@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -24,7 +25,7 @@ from tiler.series.overpasses import Acquisition, Overpasses
 from tiler.series.overviews import in_resolution
 from tiler.series.patience import Guarded, Patience
 from tiler.series.request import SeriesRequest
-from tiler.series.resolution import advice
+from tiler.series.resolution import advice, coarser
 from tiler.series.rows import Row, Series, Told, ordered
 from tiler.series.sampling import Sampler
 from tiler.series.units import Blocks, Cost, Unit, fetch, locate, total, units
@@ -238,17 +239,21 @@ class Engine:
         most, images = self.limits.feature_pixels, _images_per_item(request)
         for one, size in zip(acquisitions, sizes, strict=True):
             if size > most:
+                better = coarser(size, most, request.resolution, request.sources)
                 raise SeriesTooLargeError(
                     f"feature {one.feature.id}: its bounding box holds {size} pixels, at most {most} are read at "
-                    f"once: split it or draw a smaller one{advice(size, most, request.resolution, request.sources)}"
+                    f"once: split it or draw a smaller one{advice(better)}",
+                    pixels=size,
+                    resolution=better,
                 )
         reads = sum(sizes) * images
         if reads > self.limits.pixel_reads:
+            better = coarser(reads, self.limits.pixel_reads, request.resolution, request.sources)
             raise SeriesTooLargeError(
                 f"the request asks for {reads} pixel reads ({len(sizes)} acquisitions of features, {images} images "
                 f"each), at most {self.limits.pixel_reads} are done at once: ask for fewer or smaller features, a "
-                "shorter datetime or fewer indices"
-                + advice(reads, self.limits.pixel_reads, request.resolution, request.sources)
+                f"shorter datetime or fewer indices{advice(better)}",
+                resolution=better,
             )
 
 
@@ -305,7 +310,8 @@ def _refuse_huge(feature: Feature) -> None:
         if max(east - west, north - south) > _WIDEST:
             raise SeriesTooLargeError(
                 f"feature {feature.id} is {east - west:.1f} x {north - south:.1f} degrees, at most {_WIDEST:g} are "
-                "read at once: draw a smaller one"
+                "read at once: draw a smaller one",
+                pixels=math.inf,
             )
 
 
