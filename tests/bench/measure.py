@@ -55,6 +55,6 @@ def _cpu() -> float:
 
 
 def _peak() -> float:
-    """Megabytes. Not `RUSAGE_SELF`: its peak outlives exec, so that a process begins with that of whoever started it."""
+    """Megabytes. Not `RUSAGE_SELF`: its peak outlives exec: a process begins with that of whoever started it."""
     (own,) = re.findall(r"^VmHWM:\s+(\d+) kB$", Path("/proc/self/status").read_text(), re.MULTILINE)
     return max(int(own), resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss) / 1024

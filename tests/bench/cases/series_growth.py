@@ -1,9 +1,10 @@
 """How a series grows: with dates at one point, with polygons over twenty dates; wall clock, CPU and peak memory.
 
-Each size is a process of its own. At the sizes in `PEERS` a peer reads the same objects in the same run: rio-tiler with
-16 threads for points, rasterstats for polygons. `district` is one polygon of 20 x 20 km (four million pixels) over
-twenty dates: its memory is bounded by how much is read at once; `district_40m` one of 45 x 45 km, from overviews. Packs are not made: what is measured is the reading
-of COGs. `ours` and `peer` of the case are those of the largest size that has a peer.
+Each size is a process of its own. At the sizes in `PEERS` a peer reads the same objects in the same run: rio-tiler
+with 16 threads for points, rasterstats for polygons. `district` is one polygon of 20 x 20 km (four million pixels)
+over twenty dates: its memory is bounded by how much is read at once; `district_40m` one of 45 x 45 km, from
+overviews. Packs are not made: what is measured is the reading of COGs. `ours` and `peer` of the case are those of the
+largest size that has a peer.
 """
 
 import os
