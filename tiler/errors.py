@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Callable
-from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -133,16 +132,27 @@ def _say(status: HTTPStatus) -> Callable[[Request, Exception], JSONResponse]:
 
 
 def _too_large(request: Request, error: Exception) -> JSONResponse:
-    """Over a limit; where large extractions are taken as jobs, with a link to them."""
-    answer = partial(problem, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, str(error))
-    try:
-        path = request.app.url_path_for("create_job", collection_id=request.path_params["collection_id"])
-    except (NoMatchFound, KeyError):
-        return answer()
-    if request.url.path.endswith(path):  # too large even for a job
-        return answer()
+    """Over a limit; with a link to jobs where one would be taken, and the resolution in which it could be answered."""
+    if not isinstance(error, SeriesTooLargeError):
+        raise TypeError(type(error).__name__)
+    path = _jobs_path(request, error)
     base = str(request.base_url).rstrip("/")
-    return answer(links=[{"rel": "jobs", "href": f"{base}{path}", "method": "POST"}])
+    more: dict[str, Any] = {} if error.resolution is None else {"resolution": error.resolution}
+    if path:
+        more["links"] = [{"rel": "jobs", "href": f"{base}{path}", "method": "POST"}]
+    return problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, str(error), **more)
+
+
+def _jobs_path(request: Request, error: SeriesTooLargeError) -> str | None:
+    """Where a job could be made of what was refused, or None: there are none, or it is too large for one as well."""
+    tiler = request.app.state.tiler
+    if not tiler.airflow_url or error.pixels > tiler.job_max_feature_pixels:
+        return None
+    try:
+        path = str(request.app.url_path_for("create_job", collection_id=request.path_params["collection_id"]))
+    except (NoMatchFound, KeyError):
+        return None
+    return None if request.url.path.endswith(path) else path
 
 
 def _told(request: Request, error: Exception) -> JSONResponse:

@@ -1,6 +1,7 @@
 """What an OGC API - EDR client finds out by itself: validated by KNMI's models of the standard."""
 
 import json
+import math
 
 import pytest
 from edr_pydantic.capabilities import ConformanceModel, LandingPageModel
@@ -11,6 +12,7 @@ from fastapi.testclient import TestClient
 from tiler.edr_documents import collection_document
 from tiler.errors import add_error_handlers
 from tiler.series.errors import SeriesTooLargeError
+from tiler.settings import TilerSettings
 
 NAMES = ["sentinel-2-indices", "sentinel-2-l2a", "sentinel-2-l1c"]
 
@@ -58,14 +60,20 @@ def test_an_unknown_collection_is_named_with_the_choices(archive, name):
     assert "choose from sentinel-2-indices" in answer.json()["detail"]
 
 
-@pytest.mark.parametrize("jobs", [True, False])
-def test_what_is_too_large_leads_to_jobs_where_they_are_taken(jobs):
+@pytest.mark.parametrize(
+    ("jobs", "airflow", "pixels"),
+    [(True, "https://airflow.example.org", 0), (False, "https://airflow.example.org", 0), (True, "", 0)]
+    + [(True, "https://airflow.example.org", pixels) for pixels in (4_000_001, math.inf)],
+)
+def test_what_is_too_large_leads_to_jobs_where_they_are_taken(jobs, airflow, pixels):
     app = FastAPI()
+    app.state.tiler = TilerSettings(airflow_url=airflow, job_max_feature_pixels=4_000_000)
+    wanted = jobs and airflow and not pixels
     add_error_handlers(app)
 
     @app.get("/collections/{collection_id}/series")
     def series(collection_id: str) -> None:
-        raise SeriesTooLargeError(f"{collection_id}: 600 features")
+        raise SeriesTooLargeError(f"{collection_id}: 600 features", pixels=pixels, resolution=20 if pixels else None)
 
     if jobs:
         app.add_api_route("/collections/{collection_id}/timeseries/jobs", series, name="create_job", methods=["POST"])
@@ -74,6 +82,7 @@ def test_what_is_too_large_leads_to_jobs_where_they_are_taken(jobs):
 
     href = "https://eo.example.org/raster/collections/x/timeseries/jobs"
     assert answer.status_code == 413
-    assert answer.json().get("links") == ([{"rel": "jobs", "href": href, "method": "POST"}] if jobs else None)
+    assert answer.json().get("links") == ([{"rel": "jobs", "href": href, "method": "POST"}] if wanted else None)
+    assert answer.json().get("resolution") == (20 if pixels else None)
     if jobs:
         assert "links" not in client.post("/collections/x/timeseries/jobs").json()

@@ -53,20 +53,36 @@ class Played:
             route.fulfill(json={"jobs": found, "limits": {"available": True}, "links": []})
 
 
-def ask_for_too_much(page: Page, point: tuple[float, float]) -> None:
+def ask_for_too_much(page: Page, point: tuple[float, float], half: float = 9) -> None:
+    """Type an area of so many degrees to each side."""
     lon, lat = point
-    corners = ((lat - 9, lon - 9), (lat - 9, lon + 9), (lat + 9, lon + 9), (lat + 9, lon - 9))
+    corners = ((lat - half, lon - half), (lat - half, lon + half), (lat + half, lon + half), (lat + half, lon - half))
     page.get_by_text("Type or paste an area").click()
     page.get_by_role("textbox", name="GeoJSON").fill("\n".join(f"{north}, {east}" for north, east in corners))
     page.get_by_role("button", name="Show this area").click()
-    expect(page.get_by_role("heading", name="This area is too large")).to_be_visible()
+
+
+def refuse(page: Page, **more: Any) -> None:
+    """Have the server refuse areas at full resolution, with what its document says beside the reason."""
+
+    def answer(route: Any) -> None:
+        if "resolution=" in route.request.url:
+            route.continue_()
+        else:
+            body = json.dumps({"detail": "9 pixels: at most 4", **more})
+            route.fulfill(status=413, content_type="application/problem+json", body=body)
+
+    page.route("**/timeseries/statistics.*", answer)
 
 
 def test_a_too_large_area_becomes_a_job_that_survives_a_reload(visit: Callable[..., Any], stack: Any) -> None:
     seen, played = visit(), Played()
     seen.page.route(re.compile(f"{ADDRESS}.*"), played.answer)
+    refuse(seen.page, links=[{"rel": "jobs", "href": f"{seen.origin}{ADDRESS}", "method": "POST"}])
     seen.open()
     ask_for_too_much(seen.page, stack.point)
+    expect(seen.page.get_by_role("heading", name="This area is too large")).to_be_visible()
+    expect(seen.page.get_by_role("button", name="Read it at")).to_have_count(0)
     seen.page.get_by_role("button", name="Run as a job").click()
     expect(seen.page.locator(".job")).to_contain_text(re.compile("Waiting|Running"))
     expect(seen.page.locator(".job")).to_contain_text("NDVI · One site · month")
@@ -83,13 +99,43 @@ def test_a_too_large_area_becomes_a_job_that_survives_a_reload(visit: Callable[.
     expect(seen.page.locator(".job")).to_have_count(0)
 
 
-def test_a_server_without_jobs_offers_none(visit: Callable[..., Any], stack: Any) -> None:
+def test_what_is_too_large_for_a_job_too_is_offered_none(visit: Callable[..., Any], stack: Any) -> None:
+    """The server itself says so of an area that no job would take."""
     seen = visit()
-    seen.page.route(re.compile(f"{ADDRESS}.*"), lambda route: route.fulfill(status=404, json={"detail": "none"}))
     seen.open()
-    ask_for_too_much(seen.page, stack.point)
-    seen.page.wait_for_load_state("networkidle")
+    with seen.page.expect_response("**/timeseries/statistics.ndjson*") as answer:
+        ask_for_too_much(seen.page, stack.point)
+    assert answer.value.status == 413
+    assert "links" not in answer.value.json()
+    expect(seen.page.get_by_role("heading", name="This area is too large")).to_be_visible()
     expect(seen.page.get_by_role("button", name="Run as a job")).to_have_count(0)
+
+
+def test_a_large_area_is_read_with_larger_pixels_where_the_reader_says_so(
+    visit: Callable[..., Any], stack: Any
+) -> None:
+    seen = visit()
+    refuse(seen.page, resolution=40)
+    seen.open()
+    ask_for_too_much(seen.page, stack.point, half=0.01)
+    expect(seen.page.get_by_role("button", name="Run as a job")).to_have_count(0)
+    seen.shot("too-large-coarser")
+    with seen.page.expect_response(re.compile(r"statistics\.ndjson\?.*resolution=40")) as answer:
+        seen.page.get_by_role("button", name="Read it at 40 m").click()
+    assert answer.value.headers["x-resolution"] == "40"
+    seen.whole()
+    expect(seen.page.get_by_text("Read at 40 m")).to_be_visible()
+    expect(seen.page).to_have_url(re.compile("resolution=40"))
+    seen.shot("coarse")
+    assert seen.findings() == []
+    with seen.page.expect_response(re.compile(r"statistics\.csv\?.*resolution=40")):
+        seen.page.get_by_role("button", name="Download CSV").click()
+    seen.page.reload()
+    seen.whole()
+    expect(seen.page.get_by_text("Read at 40 m")).to_be_visible()
+    seen.page.get_by_role("button", name="Read it at 10 m").click()
+    expect(seen.page.get_by_role("heading", name="This area is too large")).to_be_visible()
+    assert "resolution" not in seen.address
 
 
 @pytest.mark.timeout(600)

@@ -270,6 +270,11 @@ def test_320_pixels_are_enough(visit: Callable[..., Any], place: str) -> None:
     seen.open(place)
     seen.whole()
     seen.page.wait_for_function("document.documentElement.scrollWidth <= 320")
+    # What is tabbed to first is seen first, and that is what was found.
+    order = seen.page.locator(".panel > *").evaluate_all("all => all.map((one) => [one.className, one.offsetTop])")
+    assert [top for _, top in order] == sorted(top for _, top in order)
+    names = [name for name, _ in order]
+    assert names.index("card series") < names.index("area-door")
     seen.shot("phone-320")
     seen.page.get_by_role("link", name="Download CSV").scroll_into_view_if_needed()
     expect(seen.page.get_by_role("link", name="Download CSV")).to_be_in_viewport()

@@ -51,10 +51,13 @@ def held(visit: Callable[..., Any], place: str) -> Any:
 
 def axis(page: Page) -> str:
     """What stands at the time axis, as its picture: it must not move while the curve grows."""
+    # Read from a copy: of a canvas that is read itself a second time, Chromium warns.
     script = """() => {
         const canvas = document.querySelector('.curve canvas');
         const high = Math.round(canvas.height * 0.17);
-        return [...canvas.getContext('2d').getImageData(0, canvas.height - high, canvas.width, high).data].join();
+        const copy = new OffscreenCanvas(canvas.width, high).getContext('2d');
+        copy.drawImage(canvas, 0, high - canvas.height);
+        return [...copy.getImageData(0, 0, canvas.width, high).data].join();
     }"""
     return str(page.evaluate(script))
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -25,7 +26,7 @@ from tiler.series.overviews import in_resolution
 from tiler.series.patience import Guarded, Patience
 from tiler.series.pieces import is_large
 from tiler.series.request import SeriesRequest
-from tiler.series.resolution import advice
+from tiler.series.resolution import advice, coarser
 from tiler.series.rows import Row, Series, Told, ordered
 from tiler.series.sampling import Sampler
 from tiler.series.units import Blocks, Cost, Unit, fetch, locate, total, units
@@ -243,28 +244,31 @@ class Engine:
         images = _images_per_item(request)
         for one in acquisitions:
             if one.box > self.limits.feature_pixels:
-                raise SeriesTooLargeError(self._too_large(one, request))
+                raise self._too_large(one, request)
         reads = sum(sizes) * images
         if reads > self.limits.pixel_reads:
+            better = coarser(reads, self.limits.pixel_reads, request.resolution, request.sources)
             raise SeriesTooLargeError(
                 f"the request asks for {reads} pixel reads ({len(sizes)} acquisitions of features, {images} images "
                 f"each), at most {self.limits.pixel_reads} are done at once: ask for fewer or smaller features, a "
-                "shorter datetime or fewer indices"
-                + advice(reads, self.limits.pixel_reads, request.resolution, request.sources)
+                f"shorter datetime or fewer indices{advice(better)}",
+                resolution=better,
             )
 
-    def _too_large(self, one: Acquisition, request: SeriesRequest) -> str:
+    def _too_large(self, one: Acquisition, request: SeriesRequest) -> SeriesTooLargeError:
         """What is said of a feature of too many pixels: whether a job or coarser pixels would do."""
         most, job = self.limits.feature_pixels, self.limits.job_pixels
         do = (
             f"send it as a job, which reads up to {job} in full resolution" if one.box <= job
             else "split it or draw a smaller one"
         )  # fmt: skip
-        coarser = advice(one.box, most, request.resolution, request.sources)
-        quicker = ", which is quicker" if coarser and one.box <= job else ""
-        return (
+        better = coarser(one.box, most, request.resolution, request.sources)
+        quicker = ", which is quicker" if better and one.box <= job else ""
+        return SeriesTooLargeError(
             f"feature {one.feature.id}: its bounding box holds {one.box} pixels, at most {most} are read at once: "
-            f"{do}{coarser}{quicker}"
+            f"{do}{advice(better)}{quicker}",
+            pixels=one.box,
+            resolution=better,
         )
 
 
@@ -328,7 +332,8 @@ def refuse_huge(feature: Feature) -> None:
         if max(east - west, north - south) > _WIDEST:
             raise SeriesTooLargeError(
                 f"feature {feature.id} is {east - west:.1f} x {north - south:.1f} degrees, at most {_WIDEST:g} are "
-                "read at once: draw a smaller one"
+                "read at once: draw a smaller one",
+                pixels=math.inf,
             )
 
 

@@ -10,7 +10,16 @@ class SeriesRequestError(SeriesError, ValueError):
 
 
 class SeriesTooLargeError(SeriesError):
-    """A request over a limit; the message gives the numbers and what to change."""
+    """A request over a limit; the message gives the numbers and what to change.
+
+    `pixels` are those of one feature, where it is that one which is too large: infinite where no limit would do.
+    `resolution`, in metres, is the finest in which as much can be read.
+    """
+
+    def __init__(self, message: str, *, pixels: float = 0, resolution: int | None = None) -> None:
+        super().__init__(message)
+        self.pixels = pixels
+        self.resolution = resolution
 
 
 class UnreadableError(SeriesError):

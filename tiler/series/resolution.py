@@ -25,9 +25,11 @@ def choices(names: Iterable[str]) -> tuple[int, ...]:
     return tuple(one for one in RESOLUTIONS if all(one % size == 0 or size % one == 0 for size in sizes))
 
 
-def advice(asked: float, most: float, resolution: int, names: Iterable[str]) -> str:
-    """What to add to a refusal of `asked` pixels, of which `most` are read: the finest resolution that would do."""
-    for one in choices(names):
-        if one > resolution and asked * (resolution / one) ** 2 <= most:
-            return f", or ask for pixels of {one} m with resolution={one}"
-    return ""
+def coarser(asked: float, most: float, resolution: int, names: Iterable[str]) -> int | None:
+    """The finest resolution in which `asked` pixels, of which `most` are read, would do; None if there is none."""
+    return next((one for one in choices(names) if one > resolution and asked * (resolution / one) ** 2 <= most), None)
+
+
+def advice(resolution: int | None) -> str:
+    """What to add to a refusal where a coarser resolution would do."""
+    return "" if resolution is None else f", or ask for pixels of {resolution} m with resolution={resolution}"

@@ -16,7 +16,7 @@ from tiler.series.engine import Engine, refuse_huge
 from tiler.series.errors import SeriesTooLargeError
 from tiler.series.features import Feature
 from tiler.series.request import SeriesRequest
-from tiler.series.resolution import advice
+from tiler.series.resolution import advice, coarser
 
 _CELL = 0.25
 """Degrees: the catalogue is asked for cells of this size, so that the query does not grow with the features."""
@@ -83,7 +83,7 @@ class Survey:
                 )
 
     def _advice(self, asked: int, most: int) -> str:
-        return advice(asked, most, self.request.resolution, self.request.sources)
+        return advice(coarser(asked, most, self.request.resolution, self.request.sources))
 
 
 def survey(engine: Engine, request: SeriesRequest, features: Sequence[Feature]) -> Survey:

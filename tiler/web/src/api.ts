@@ -23,12 +23,23 @@ export const INDEX_COLLECTION = "sentinel-2-indices";
 export const SURFACE_COLLECTION = "sentinel-2-l2a";
 export const TOP_COLLECTION = "sentinel-2-l1c";
 
+/** What else the server says can be done with a request that it refused. */
+export interface WayOut {
+  /** Where a job can be made of it. */
+  readonly jobs: string | null;
+  /** Metres of the pixels in which it can be read. */
+  readonly resolution: number | null;
+}
+
+const NO_WAY_OUT: WayOut = { jobs: null, resolution: null };
+
 /** The server could not be reached (`status` 0) or refused (`status` and its own words in `message`). */
 export class ApiError extends Error {
   override readonly name = "ApiError";
   constructor(
     readonly status: number,
     message: string,
+    readonly wayOut: WayOut = NO_WAY_OUT,
   ) {
     super(message);
   }
@@ -51,16 +62,26 @@ export async function ask(url: string, init: RequestInit): Promise<Response> {
     throw new ApiError(0, error instanceof Error ? error.message : String(error));
   }
   // A gateway answers for a service that is away; its page is no message for the reader.
-  if (!response.ok) throw new ApiError(response.status, await problemOf(response));
+  if (!response.ok) throw await problemOf(response);
   return response;
 }
 
-async function problemOf(response: Response): Promise<string> {
-  const type = response.headers.get("content-type") ?? "";
-  if (!type.includes("json")) return `${response.status} ${response.statusText}`;
-  const body = (await response.json()) as { detail?: unknown; description?: unknown };
-  const words = [body.detail, body.description].find((text) => typeof text === "string");
-  return typeof words === "string" ? words : `${response.status} ${response.statusText}`;
+interface Problem {
+  readonly detail?: unknown;
+  readonly description?: unknown;
+  readonly resolution?: number;
+  readonly links?: readonly { readonly rel: string; readonly href: string }[];
+}
+
+async function problemOf(response: Response): Promise<ApiError> {
+  const { status, statusText, headers } = response;
+  const isJson = (headers.get("content-type") ?? "").includes("json");
+  const { detail, description, resolution, links: ways } = isJson ? ((await response.json()) as Problem) : {};
+  const words = [detail, description].find((text) => typeof text === "string") ?? `${status} ${statusText}`;
+  return new ApiError(status, words, {
+    jobs: ways?.find(({ rel }) => rel === "jobs")?.href ?? null,
+    resolution: resolution ?? null,
+  });
 }
 
 export const links = { stac: `${root}/stac/`, raster: `${root}/raster/` } as const;

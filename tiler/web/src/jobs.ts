@@ -36,16 +36,16 @@ export async function askForJobs(): Promise<void> {
   }
 }
 
-/** Starts a job for what was asked. Throws {@link ApiError}. */
-export function startJob(where: Where, index: IndexName, options: Options): Promise<void> {
-  return post(bodyOf(where) ?? pointOf(where), { "content-type": GEOJSON }, index, options);
+/** Starts a job for what was asked, where the server said that it would. Throws {@link ApiError}. */
+export function startJob(url: string, where: Where, index: IndexName, options: Options): Promise<void> {
+  return post(url, bodyOf(where) ?? pointOf(where), { "content-type": GEOJSON }, index, options);
 }
 
 /** Starts a job for files as they are. Throws {@link ApiError}. */
 export function startFileJob(files: readonly File[], index: IndexName): Promise<void> {
   const form = new FormData();
   for (const file of files) form.append(file.name, file, file.name);
-  return post(form, {}, index, {});
+  return post(URL_OF_JOBS, form, {}, index, {});
 }
 
 function pointOf(where: Where): string {
@@ -59,13 +59,14 @@ function pointOf(where: Where): string {
 }
 
 async function post(
+  url: string,
   body: string | FormData,
   headers: Record<string, string>,
   index: IndexName,
   options: Options,
 ): Promise<void> {
   const query = new URLSearchParams({ index, ...options });
-  const made = await request<Job>(`${URL_OF_JOBS}?${query}`, { method: "POST", headers, body });
+  const made = await request<Job>(`${url}?${query}`, { method: "POST", headers, body });
   // The same request again is the same job.
   jobs.value = [made, ...jobs.value.filter(({ id }) => id !== made.id)];
   keep();

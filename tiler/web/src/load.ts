@@ -18,7 +18,7 @@ import {
 } from "./state/answers";
 import { coverageState, type HeldTile, heldTiles, otherScenes, scenes } from "./state/archive";
 import { area, isArea, place, site, sites, where } from "./state/choices";
-import { summing } from "./state/curves";
+import { reading, summing } from "./state/curves";
 import { index, leastValid, stepName } from "./state/view";
 
 /** Starts the series and scene requests that follow the chosen place, index and date. */
@@ -57,7 +57,7 @@ function followSeries(): (() => void) | undefined {
     series.value = cut(series.peek());
     controller.abort();
   };
-  void follow(asked, what, controller.signal, {}, (states) => {
+  void follow(asked, what, controller.signal, reading.value, (states) => {
     series.value = only(states);
   });
   return () => controller.abort();
@@ -178,7 +178,7 @@ function followSites(): (() => void) | undefined {
   const others = set.sites.filter((one) => one !== first);
   const groups = first ? [[first]] : [];
   for (let at = 0; at < others.length; at += AT_ONCE) groups.push(others.slice(at, at + AT_ONCE));
-  void readGroups(groups, what, controller.signal);
+  void readGroups(groups, what, controller.signal, reading.value);
   return () => controller.abort();
 }
 
@@ -186,9 +186,10 @@ async function readGroups(
   groups: readonly (readonly Site[])[],
   what: IndexName,
   signal: AbortSignal,
+  options: Options,
 ): Promise<void> {
   for (const group of groups) {
-    await follow({ kind: "sites", sites: group }, what, signal, {}, (states) => {
+    await follow({ kind: "sites", sites: group }, what, signal, options, (states) => {
       const told = group.map(({ id }) => [id, states(id)] as const);
       siteSeries.value = new Map([...siteSeries.value, ...told]);
     });
@@ -197,8 +198,8 @@ async function readGroups(
 }
 
 function failed(error: unknown): SeriesState {
-  if (error instanceof ApiError) return { kind: "failed", status: error.status, message: error.message };
-  throw error;
+  if (!(error instanceof ApiError)) throw error;
+  return { kind: "failed", status: error.status, message: error.message, wayOut: error.wayOut };
 }
 
 /** Keeps the items of an acquisition at hand. Another index of the same image, or a reload, needs no new look-up. */

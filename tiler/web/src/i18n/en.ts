@@ -255,6 +255,11 @@ export const en = {
     title: "Every image of this place was cloudy",
     detail: (all: number) => `0 of ${all} images are clear here. The grey ticks show when they were taken.`,
   },
+  coarse: {
+    offer: (metres: number) => `Read it at ${metres} m`,
+    done: (metres: number) =>
+      `Read at ${metres} m: every pixel is the mean of finer ones, clouds among them.`,
+  },
   failure: {
     network: "The server does not answer",
     networkHint: "Check the connection. Nothing is lost: the place stays chosen.",

@@ -261,6 +261,10 @@ export const fr: Dictionary = {
     title: "Toutes les images de ce lieu sont nuageuses",
     detail: (all) => `0 image claire sur ${all} ici. Les traits gris indiquent leurs dates.`,
   },
+  coarse: {
+    offer: (metres) => `Lire à ${metres} m`,
+    done: (metres) => `Lu à ${metres} m : chaque pixel est la moyenne de pixels plus fins, nuages compris.`,
+  },
   failure: {
     network: "Le serveur ne répond pas",
     networkHint: "Vérifiez la connexion. Rien n’est perdu : le lieu reste choisi.",

@@ -1,12 +1,11 @@
 import { useSignal } from "@preact/signals";
 import { ApiError } from "../api";
 import { t } from "../i18n";
-import { startJob } from "../jobs";
 import { fetchFile, type Options, seriesUrl, type Where } from "../series";
 import { allOfIt } from "../state/choices";
 import { summing } from "../state/curves";
 import { index } from "../state/view";
-import { JobOffer } from "./jobs";
+import { Larger } from "./larger";
 import { wordsOf } from "./problem";
 
 /** The CSV of what is shown, or of all sites. */
@@ -46,15 +45,16 @@ function fileName(asked: Where, format: string, { step, profile }: Options): str
 function Posted({ asked, format, options, text, kind }: TakeProps) {
   const busy = useSignal(false);
   const problem = useSignal("");
-  const tooLarge = useSignal(false);
+  const jobs = useSignal<string | null>(null);
   const onClick = async (): Promise<void> => {
     busy.value = true;
     problem.value = "";
+    jobs.value = null;
     try {
       save(await fetchFile(asked, index.value, format, options), fileName(asked, format, options));
     } catch (error) {
       problem.value = wordsOf(error);
-      tooLarge.value = error instanceof ApiError && error.status === 413;
+      jobs.value = error instanceof ApiError ? error.wayOut.jobs : null;
     } finally {
       busy.value = false;
     }
@@ -67,7 +67,7 @@ function Posted({ asked, format, options, text, kind }: TakeProps) {
       <span class="problem" role="alert">
         {problem.value}
       </span>
-      {tooLarge.value && <JobOffer start={() => startJob(asked, index.value, summing.value)} />}
+      {jobs.value && <Larger url={jobs.value} asked={asked} />}
     </>
   );
 }

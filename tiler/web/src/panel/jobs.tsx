@@ -1,22 +1,17 @@
 /** Jobs: the offer to make one of a request that is too large, and how each is. */
 import { useSignal } from "@preact/signals";
-import { useEffect } from "preact/hooks";
 import { formatDate, formatTime } from "../format";
 import { t } from "../i18n";
 import { isIndexName } from "../indices";
-import { askForJobs, available, endJob, jobs } from "../jobs";
+import { endJob, jobs } from "../jobs";
 import type { Job } from "../openapi/raster";
 import { isStep, type Step } from "../steps";
 import { wordsOf } from "./problem";
 
-/** A button that runs a too large request as a job, where the server has jobs. */
+/** A button that runs a too large request as a job. */
 export function JobOffer({ start }: { readonly start: () => Promise<void> }) {
   const problem = useSignal("");
   const busy = useSignal(false);
-  useEffect(() => {
-    void askForJobs();
-  }, []);
-  if (!available.value) return null;
   const onClick = async (): Promise<void> => {
     busy.value = true;
     problem.value = "";

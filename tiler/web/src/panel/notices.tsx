@@ -3,14 +3,11 @@ import { useSignal } from "@preact/signals";
 import { AREA_REQUESTS, requestArea } from "../areas";
 import { formatNumber } from "../format";
 import { t } from "../i18n";
-import { startJob } from "../jobs";
 import { nearestTile } from "../map/coverage";
-import type { Where } from "../series";
 import { service } from "../services";
-import { allOfIt, outline, pick, place } from "../state/choices";
-import { summing } from "../state/curves";
-import { index } from "../state/view";
-import { JobOffer } from "./jobs";
+import type { SeriesState } from "../state/answers";
+import { outline, pick, place } from "../state/choices";
+import { WaysOut } from "./larger";
 import { isAway, wordsOf } from "./problem";
 import { again } from "./reading";
 
@@ -55,11 +52,9 @@ function RequestArea() {
   );
 }
 
-function Larger({ asked }: { readonly asked: Where }) {
-  return <JobOffer start={() => startJob(asked, index.value, summing.value)} />;
-}
+type Failed = Extract<SeriesState, { readonly kind: "failed" }>;
 
-export function Failure({ status, message }: { readonly status: number; readonly message: string }) {
+export function Failure({ state: { status, message, wayOut } }: { readonly state: Failed }) {
   const away = isAway(status);
   return (
     <div class="notice" role="alert">
@@ -73,7 +68,7 @@ export function Failure({ status, message }: { readonly status: number; readonly
         </p>
       )}
       {status === 413 ? (
-        allOfIt.value && <Larger asked={allOfIt.value} />
+        <WaysOut wayOut={wayOut} />
       ) : (
         <button type="button" class="button primary" onClick={again}>
           {t.failure.retry}

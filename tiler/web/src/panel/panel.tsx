@@ -2,6 +2,7 @@ import { links } from "../api";
 import { formatDate, formatYears } from "../format";
 import { t } from "../i18n";
 import { examplePlace } from "../map/coverage";
+import { narrow } from "../narrow";
 import { samples } from "../state/answers";
 import { coverageState, heldTiles } from "../state/archive";
 import { pick, place } from "../state/choices";
@@ -13,8 +14,10 @@ import { Search } from "./search";
 import { PlaceView } from "./series";
 import { DropZone } from "./upload";
 
-/** The right-hand side: what to do, then what was found. */
+/** What to do, then what was found; below the map, where there is less room, what was found comes first. */
 export function Panel() {
+  const ways = [<Search key="search" />, <AreaDoor key="area" />, <Jobs key="jobs" />];
+  const found = place.value ? <PlaceView key="place" /> : <Welcome key="welcome" />;
   return (
     <main class={place.value ? "panel with-place" : "panel"}>
       <header class="masthead">
@@ -27,10 +30,7 @@ export function Panel() {
         </div>
         <p class="muted">{t.tagline}</p>
       </header>
-      <Search />
-      <AreaDoor />
-      <Jobs />
-      {place.value ? <PlaceView /> : <Welcome />}
+      {narrow.value && place.value ? [found, ...ways] : [...ways, found]}
       <Foot />
       <DropZone />
     </main>

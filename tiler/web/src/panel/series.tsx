@@ -14,6 +14,7 @@ import { useCopied } from "./copy";
 import { Curve } from "./curve";
 import { Download } from "./download";
 import { ImageCard } from "./image";
+import { Coarse } from "./larger";
 import { Failure, Outside } from "./notices";
 import { CurveOptions, StepChoice } from "./options";
 import { PeriodChoice } from "./period";
@@ -48,7 +49,7 @@ function title(lon: number, lat: number): string {
 
 function SeriesBody() {
   const state = series.value;
-  if (state.kind === "failed") return <Failure status={state.status} message={state.message} />;
+  if (state.kind === "failed") return <Failure state={state} />;
   if (state.kind === "idle" || (state.kind === "loading" && state.samples.length === 0)) return <Loading />;
   return state.samples.length === 0 ? <Outside /> : <Ready state={state} />;
 }
@@ -78,6 +79,7 @@ function Ready({ state }: { readonly state: Shown }) {
       {!asTable.value && <Overlaid />}
       <CurveOptions />
       {isArea.value && <ValidSlider />}
+      <Coarse />
       {stepped.value.kind === "failed" && (
         <p class="problem" role="alert">
           {t.failure.http}: {stepped.value.message}

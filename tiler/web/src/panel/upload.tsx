@@ -3,7 +3,7 @@ import { signal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { ApiError } from "../api";
 import { t } from "../i18n";
-import { startFileJob } from "../jobs";
+import { askForJobs, available, startFileJob } from "../jobs";
 import { chooseSites } from "../state/choices";
 import { index } from "../state/view";
 import { KINDS, readPlaces } from "../uploads";
@@ -80,9 +80,17 @@ export function UploadProblem() {
         {problem.value &&
           `${tooLarge.value.length > 0 ? t.upload.large : t.upload.problem}: ${problem.value}`}
       </p>
-      {tooLarge.value.length > 0 && <JobOffer start={startLarge} />}
+      {tooLarge.value.length > 0 && <FileOffer />}
     </>
   );
+}
+
+/** What only reads files knows nothing of jobs: whether the server has any is asked for. */
+function FileOffer() {
+  useEffect(() => {
+    void askForJobs();
+  }, []);
+  return available.value ? <JobOffer start={startLarge} /> : null;
 }
 
 /** Shows where to drop while a file is dragged over the page. */

@@ -19,6 +19,8 @@ import {
   layer,
   leastValid,
   period,
+  RESOLUTIONS,
+  resolution,
   stepName,
   usual,
   wanted,
@@ -53,6 +55,7 @@ function readAddress(): void {
   period.value = readPeriod(query.get("period"));
   const summed = query.get("step");
   stepName.value = isStep(summed) ? summed : null;
+  resolution.value = RESOLUTIONS.find((one) => `${one}` === query.get("resolution")) ?? null;
   const also = (query.get("also") ?? "").split(",");
   ghost.value = also.includes("before");
   usual.value = also.includes("usual");
@@ -75,6 +78,7 @@ function writeAddress(): string {
     const shown = writePeriod(period.value);
     if (shown) query.set("period", shown);
     if (stepName.value) query.set("step", stepName.value);
+    if (resolution.value !== null) query.set("resolution", `${resolution.value}`);
     const also = [...(ghost.value ? ["before"] : []), ...(usual.value ? ["usual"] : [])].join(",");
     if (also) query.set("also", also);
     if (zoom.value !== null) query.set("zoom", zoom.value.toFixed(1));

@@ -1,5 +1,6 @@
 /** The series as the server told it, as far as it has come, and what of it the reader lets stand. */
 import { batch, computed, signal } from "@preact/signals";
+import type { WayOut } from "../api";
 import { type Span, spanOf } from "../period";
 import type { Sample } from "../series";
 import { isArea } from "./choices";
@@ -16,7 +17,12 @@ export type SeriesState =
     }
   /** `missing` samples had not come when reading stopped. */
   | { readonly kind: "ready"; readonly samples: readonly Sample[]; readonly missing: number }
-  | { readonly kind: "failed"; readonly status: number; readonly message: string };
+  | {
+      readonly kind: "failed";
+      readonly status: number;
+      readonly message: string;
+      readonly wayOut: WayOut;
+    };
 
 export const LOADING: SeriesState = { kind: "loading", samples: [], total: null, span: null };
 

@@ -4,6 +4,7 @@ import { type Area, toPolygon } from "../area";
 import { makePlace, type Place } from "../coordinates";
 import type { Where } from "../series";
 import { hasArea, middleOf, type Site, type SiteGeometry, type SiteSet } from "../sites";
+import { resolution } from "./view";
 
 export const place = signal<Place | null>(null);
 
@@ -60,6 +61,7 @@ export function choosePlace(next: Place | null): void {
     area.value = null;
     siteId.value = null;
     place.value = next;
+    resolution.value = null;
   });
 }
 
@@ -68,6 +70,7 @@ export function chooseSites(next: SiteSet): void {
   batch(() => {
     sites.value = next;
     ticked.value = [];
+    resolution.value = null;
     if (next.sites[0]) chooseSite(next.sites[0]);
   });
 }
@@ -102,6 +105,8 @@ export function chooseArea(next: Area): void {
   batch(() => {
     area.value = next;
     siteId.value = null;
+    // What was too large was another area.
+    resolution.value = null;
     place.value = makePlace(...middleOf(toPolygon(next)));
   });
 }

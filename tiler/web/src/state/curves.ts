@@ -16,7 +16,7 @@ import {
   stepped,
 } from "./answers";
 import { site, sites, ticked } from "./choices";
-import { ghost, stepName, usual } from "./view";
+import { ghost, resolution, stepName, usual } from "./view";
 
 /** The steps of the shown period, oldest first. */
 export const steps = computed<readonly Sample[]>(() => {
@@ -56,8 +56,14 @@ const kept = computed(() =>
     .join(" AND "),
 );
 
+/** Parameters by which a request asks for the images of the curve shown. */
+export const reading = computed<Options>(() =>
+  resolution.value === null ? {} : { resolution: `${resolution.value}` },
+);
+
 /** Parameters by which a request asks for the very curve shown. */
 export const summing = computed<Options>(() => ({
+  ...reading.value,
   ...(stepName.value ? { step: stepName.value } : {}),
   ...(kept.value ? { filter: kept.value } : {}),
 }));

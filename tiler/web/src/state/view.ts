@@ -37,6 +37,12 @@ export const period = signal<Period>(EVERYTHING);
 /** The calendar step that the curve is summed up by, or null for each image. */
 export const stepName = signal<Step | null>(null);
 
+/** Pixels larger than those stored, in metres, that the server can read. */
+export const RESOLUTIONS = [20, 40] as const;
+
+/** Metres of the pixels that an area is read in where the reader chose larger ones than are stored; else null. */
+export const resolution = signal<number | null>(null);
+
 /** Whether the curve of the year before is shown, and what is usual for the season. */
 export const ghost = signal(false);
 
