@@ -1,23 +1,23 @@
 """The block index: where in each COG each block of its full-resolution image lies.
 
 With it a pixel is read by one range request, without reading the header of the file. A row per image; its `spans` are
-12 bytes per block, row by row from the upper left: offset (8 bytes) and length (4 bytes) of the compressed block,
-little-endian; length 0 means a block that was never written, all nodata. Derived data: `ingest.block_index` makes it
-again from the bucket.
+the places of its blocks from the upper left, in one of the two forms of `stac.spans`: row by row, where that tells them
+all, else plain. Derived data: `ingest.block_index` makes it again from the bucket.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, LiteralString
 
+from stac import spans
 from stac.database import Connection, connect
 from stac.scene import StoredAsset
 from stac.settings import Settings
 
 BLOCK = 256
 """Pixels per side of a block: images with others are not indexed."""
-SPAN = 12
-"""Bytes per block in `spans`."""
+SPAN = spans.SPAN
+"""Bytes per block of what `locate` and `look_up` tell, the plain form."""
 
 type Codec = Literal["zstd", "deflate"]
 
@@ -69,6 +69,7 @@ _WRITTEN: dict[LiteralString, LiteralString] = {
     "epsg": "int4", "origin_left": "float8", "origin_top": "float8", "pixel_size": "float8",
     "height": "int4", "width": "int4", "block_size": "int4", "data_type": "text", "codec": "text", "predictor": "int2",
     "scale": "float8", '"offset"': "float8", "nodata": "float8", "spans": "bytea",
+    "rowwise": "bool",
 }  # fmt: skip
 _COPY = f"COPY sen2extract.blocks ({', '.join(_WRITTEN)}) FROM STDIN (FORMAT BINARY)"
 # What is written anew, and what the items no longer name. OFFSET has each item looked up by the primary key.
@@ -85,10 +86,18 @@ WHERE (b.collection, b.item_id, b.asset) = (held.collection, held.item_id, held.
   )
 )
 """
+# Only the bytes asked for are read; of an image row by row, the rows of blocks that hold them.
 _LOCATE = f"""
-SELECT w.place, substring(b.spans FROM w.first * {SPAN} + 1 FOR w.count * {SPAN})
+SELECT w.place, CASE WHEN b.rowwise THEN c.across END, CASE WHEN b.rowwise
+  THEN substring(b.spans FROM c.top * c.size + 1 FOR (c.bottom - c.top + 1) * c.size)
+  ELSE substring(b.spans FROM w.first * {SPAN} + 1 FOR w.count * {SPAN}) END
 FROM unnest(%s::text[], %s::int[], %s::int[]) WITH ORDINALITY AS w (key, first, count, place)
 JOIN sen2extract.blocks AS b USING (key)
+CROSS JOIN LATERAL (
+  SELECT across, {spans.START} + {spans.LENGTH} * across AS size,
+    w.first / across AS top, (w.first + w.count - 1) / across AS bottom
+  FROM (SELECT (b.width + b.block_size - 1) / b.block_size AS across) AS one
+) AS c
 """  # noqa: S608 - constants only
 _LOOK_UP = _LOCATE.replace("SELECT w.place,", f"SELECT w.place, {_SHOWN},")
 _LACKING = """
@@ -153,11 +162,11 @@ def lacking(settings: Settings) -> list[tuple[str, str]]:
 
 
 def locate(connection: Connection, runs: Sequence[Run]) -> list[bytes | None]:
-    """The spans of each of `runs`, `SPAN` bytes per block; None for an image that the index does not hold."""
+    """The plain spans of each of `runs`, `SPAN` bytes per block; None for an image that the index does not hold."""
     arrays = [run.key for run in runs], [run.first for run in runs], [run.count for run in runs]
     found: list[bytes | None] = [None] * len(runs)
-    for place, spans in connection.execute(_LOCATE, arrays, binary=True).fetchall():
-        found[place - 1] = bytes(spans)
+    for place, across, held in connection.execute(_LOCATE, arrays, binary=True).fetchall():
+        found[place - 1] = _plain(runs[place - 1], across, bytes(held))
     return found
 
 
@@ -166,11 +175,16 @@ def look_up(connection: Connection, runs: Sequence[Run]) -> list[tuple[IndexedIm
     found: list[tuple[IndexedImage, bytes] | None] = [None] * len(runs)
     images: dict[str, IndexedImage] = {}
     arrays = [run.key for run in runs], [run.first for run in runs], [run.count for run in runs]
-    for place, key, *facts, spans in connection.execute(_LOOK_UP, arrays, binary=True).fetchall():
+    for place, key, *facts, across, held in connection.execute(_LOOK_UP, arrays, binary=True).fetchall():
         if key not in images:
             images[key] = _image(key, *facts)
-        found[place - 1] = images[key], bytes(spans)
+        found[place - 1] = images[key], _plain(runs[place - 1], across, bytes(held))
     return found
+
+
+def _plain(run: Run, across: int | None, held: bytes) -> bytes:
+    """Plain spans of `run`: what the index holds of it or, of an image row by row, of its rows of `across` blocks."""
+    return held if across is None else spans.some(held, across, run.first % across, run.count)
 
 
 def _image(key: str, epsg: int, left: float, top: float, size: float, *rest: Any) -> IndexedImage:
@@ -190,9 +204,11 @@ def _row(item: Mapping[str, Any], name: str, asset: StoredAsset) -> tuple[Any, .
     blocks, grid, radiometry = asset.blocks, asset.grid, asset.radiometry
     if blocks is None or grid is None or radiometry is None:
         raise ValueError(f"{asset.key}: an image without grid or radiometry cannot be indexed")
+    rows = spans.row_by_row(blocks.spans, -(-grid.width // BLOCK))
     return (
         item["collection"], item["id"], name, asset.key,
         grid.epsg, grid.left, grid.top, grid.pixel_width,
         grid.height, grid.width, BLOCK, blocks.data_type, blocks.codec, blocks.predictor,
-        radiometry.scale, radiometry.offset, radiometry.nodata, blocks.spans,
+        radiometry.scale, radiometry.offset, radiometry.nodata,
+        blocks.spans if rows is None else rows, rows is not None,
     )  # fmt: skip

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from stac import spans
 from stac.blocks import IndexedImage
 from stac.errors import DamagedBlockError, MisplacedBlockError
 
@@ -23,7 +24,7 @@ if sys.version_info >= (3, 14):
 else:
     from backports import zstd
 
-GUARD = 4
+GUARD = spans.GUARD
 """Bytes before a block that hold its size, and after it that repeat its last."""
 _GAP = 32_768
 """Bytes between two blocks that are rather read than asked around."""

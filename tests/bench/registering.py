@@ -8,10 +8,13 @@ from itertools import batched, count
 from typing import Any
 
 import archive
+import numpy as np
 
 from stac import catalog
 from stac.bands import bands_of, layers_of
+from stac.blocks import BLOCK
 from stac.collections import INDICES, L2A
+from stac.decode import GUARD
 from stac.indices import stored_indices
 from stac.items import index_item, scene_item
 from stac.naming import ProductName
@@ -20,7 +23,9 @@ from stac.settings import Settings
 
 BATCH = 100
 """Products per transaction."""
-_SPAN = 12
+_FIRST_BLOCK = 50_000
+_SPAN = np.dtype([("offset", "<u8"), ("length", "<u4")])
+_random = np.random.default_rng(12)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,5 +74,13 @@ def _product(settings: Settings, template: Scene, tile: archive.Tile, moment: da
 def _image(*arguments: Any) -> StoredAsset:
     image = archive.image(*arguments, sha256=secrets.token_hex(32))
     assert image.grid is not None
-    spans = secrets.token_bytes(_SPAN * (-(-image.grid.width // 256)) ** 2)
-    return replace(image, blocks=Blocks(data_type=str(image.data_type), codec="zstd", predictor=2, spans=spans))
+    blocks = Blocks(data_type=str(image.data_type), codec="zstd", predictor=2, spans=_spans(image.grid.width))
+    return replace(image, blocks=blocks)
+
+
+def _spans(width: int) -> bytes:
+    """Places of blocks that lie one after the other, as in a COG, each of another length."""
+    spans = np.empty((-(-width // BLOCK)) ** 2, dtype=_SPAN)
+    spans["length"] = _random.integers(60_000, 120_000, len(spans))
+    spans["offset"] = _FIRST_BLOCK + np.cumsum(spans["length"] + 2 * GUARD) - spans["length"]
+    return spans.tobytes()

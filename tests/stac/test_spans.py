@@ -1,0 +1,59 @@
+"""Places of blocks: what is told row by row is what was plain, and what cannot be told so is refused."""
+
+import struct
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stac import spans
+
+COLUMNS = 5
+
+
+def placed(lengths, start=2_000_000_000_000):
+    """Plain places of blocks of `lengths` that follow one another; of length 0, never written."""
+    packed, offset = b"", start
+    for length in lengths:
+        packed += struct.pack("<QI", offset if length else 0, length)
+        offset += length + 8 if length else 0
+    return packed
+
+
+@given(
+    st.lists(st.sampled_from([0, 1, 255, 256, 65536, 2**24 - 1]), min_size=1, max_size=40),
+    st.integers(min_value=1, max_value=9), st.data(),
+)  # fmt: skip
+def test_any_part_is_what_was_plain(lengths, columns, data):
+    lengths += [0] * (-len(lengths) % columns)
+    plain = placed(lengths)
+    rows = spans.row_by_row(plain, columns)
+
+    assert spans.plain(rows, columns) == plain
+    assert len(rows) == (8 + 3 * columns) * (len(lengths) // columns)
+    first = data.draw(st.integers(min_value=0, max_value=len(lengths) - 1))
+    count = data.draw(st.integers(min_value=0, max_value=len(lengths) - first))
+    assert spans.some(rows, columns, first, count) == plain[first * 12 : (first + count) * 12]
+
+
+def test_rows_may_lie_apart():
+    plain = placed([7] * COLUMNS, 5000) + placed([0, 0, 9, 0, 8], 400)
+    assert spans.plain(spans.row_by_row(plain, COLUMNS), COLUMNS) == plain
+
+
+@pytest.mark.parametrize(
+    "plain",
+    [
+        b"",
+        placed([7] * 4),
+        placed([7] * 4 + [2**24]),
+        placed([7, 7, 7]) + placed([7, 7], 5000),
+        placed([7, 7, 7, 7]) + struct.pack("<QI", 5, 0),
+        placed([0, 0, 0, 0, 7], 2**63),
+        np.random.default_rng(1).bytes(12 * COLUMNS),
+    ],
+    ids=["no blocks", "no whole row", "a long block", "a gap", "an offset of nothing", "past all ends", "noise"],
+)
+def test_what_cannot_be_told_row_by_row_is_refused(plain):
+    assert spans.row_by_row(plain, COLUMNS) is None
