@@ -12,7 +12,8 @@ def conclude(
     """Summarise -> announce -> verdict, whatever became of the tasks before.
 
     `batches` are lists of what was to be done, `results` the outcomes of each. `announces` gets one event if anything
-    came into `state`. A run in which something failed is red and names it.
+    came into `state`. A run in which something failed is red and names it; what an earlier run found
+    invalid is named only.
     """
     with TaskGroup("conclusion", prefix_group_id=False, tooltip="What came of it"):
         summary = summarise(batches, results)
@@ -22,11 +23,13 @@ def conclude(
 
 
 @task(trigger_rule="all_done", multiple_outputs=False)
-def summarise(batches: list[list[str] | None] | None, results: list[list[dict[str, Any]]]) -> dict[str, Any]:
-    """Count the outcomes and list the troubles."""
+def summarise(
+    batches: list[list[str] | None] | None, results: list[list[dict[str, Any]]], *, dag_run: Any
+) -> dict[str, Any]:
+    """Count the outcomes and list the troubles; what earlier runs found invalid, and told of, is none."""
     from ingest import tasks
 
-    return tasks.summarise(batches, results)
+    return tasks.summarise(batches, results, dag_run.start_date)
 
 
 @task(trigger_rule="all_done", retries=0)

@@ -33,7 +33,7 @@ LEASE = timedelta(hours=1)
 """Longer than the largest product takes on a slow machine."""
 
 _LOCKS = 0x53324C47  # seed of our lock numbers: "S2LG"
-_ENTRY = "id, state, reason, source, fingerprint, inventory, items, removed"
+_ENTRY = "id, state, reason, source, fingerprint, inventory, items, removed, updated"
 
 # What only a provider has goes by its address there, and what Sen2Cor failed at is not the product's own entry.
 _ON_DISK = "(offer IS NULL OR source <> (offer->>'source') || ':' || id) AND NOT starts_with(id, 'sen2cor:')"
@@ -126,6 +126,7 @@ class Entry:
     inventory: str | None
     items: Sequence[str] = ()
     removed: Sequence[str] = ()
+    updated: datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

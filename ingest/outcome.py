@@ -17,7 +17,10 @@ class Result:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """The end of one ingestion. `invalid` is final, `failed` is worth another try; `reason` says why, or warns."""
+    """The end of one ingestion. `invalid` is final, `failed` is worth another try; `reason` says why, or warns.
+
+    `known_since` (ISO 8601, UTC) is when these very files were found invalid, if they were not looked at again.
+    """
 
     source: str
     product: str | None
@@ -25,6 +28,7 @@ class Outcome:
     reason: str | None = None
     items: tuple[str, ...] = ()
     seconds: float = 0.0
+    known_since: str | None = None
 
     @property
     def ok(self) -> bool:

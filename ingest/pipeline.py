@@ -7,6 +7,7 @@ import logging
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
+from datetime import UTC
 from typing import Literal
 
 import psycopg
@@ -77,8 +78,7 @@ def ingest_product(
         subject = replace(subject, inventory=(known := inventory(place or source)) and f"{known}:{asked}")
         entry = patiently(settings)(ledger.find, settings, subject.id, source)
         if again == "changed" and entry is not None and refused_before(entry, subject):
-            result = Result("invalid", f"{entry.reason} (as before; its files have not changed)")
-            return _outcome(source, entry.id, result, watch)
+            return _refused_before(source, entry, watch)
         watch("open")
         product = open_product(place or source, kind=kind, assets=assets)
     except ERRORS as error:
@@ -189,6 +189,12 @@ def _told(settings: Settings, subject: Subject, result: Result) -> Result:
 def state_of(error: Exception) -> Literal["invalid", "failed"]:
     """Whether another try is in vain."""
     return "invalid" if isinstance(error, InvalidProductError) else "failed"
+
+
+def _refused_before(source: str, entry: Entry, watch: Stopwatch) -> Outcome:
+    result = Result("invalid", f"{entry.reason} (as before; its files have not changed)")
+    since = entry.updated.astimezone(UTC).isoformat() if entry.updated else None
+    return replace(_outcome(source, entry.id, result, watch), known_since=since)
 
 
 def _outcome(source: str, product: str | None, result: Result, watch: Stopwatch) -> Outcome:

@@ -8,8 +8,9 @@ Each takes its settings from the environment. `ingest_products` runs `discover`,
 # ruff: noqa: PLC0415 - each task imports what it needs: counting outcomes must not load rasterio
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -121,9 +122,14 @@ def pack_batch(series: Sequence[str], *, last_try: bool = True) -> list[Outcome]
     return _finished(outcomes, last_try=last_try)
 
 
-def summarise(batches: Sequence[Sequence[str] | None] | None, results: Iterable[Sequence[Outcome]]) -> dict[str, Any]:
+def summarise(
+    batches: Sequence[Sequence[str] | None] | None,
+    results: Iterable[Sequence[Outcome]],
+    started: datetime | None = None,
+) -> dict[str, Any]:
     """Count the outcomes by state and list the troubles.
 
+    What was found invalid before the run `started`, and has not changed since, is `known`, and no trouble of this run.
     Of a product whose task died without a word the ledger tells how far it came; if it cannot tell, that is a failure.
     None among or instead of the batches stands for a task that failed to list them, which is a trouble, too.
     """
@@ -133,9 +139,9 @@ def summarise(batches: Sequence[Sequence[str] | None] | None, results: Iterable[
     known = _from_ledger([source for source in sources if source not in outcomes])
     told = [{**outcomes.get(source, known.get(source, _LOST)), "source": source} for source in sources]
     troubles = [
-        {"product": outcome.get("product") or outcome["source"], "state": outcome["state"], "reason": outcome["reason"]}
+        {**_named(outcome), "state": outcome["state"]}
         for outcome in told
-        if outcome["state"] not in _GOOD
+        if outcome["state"] not in _GOOD and not _is_known(outcome, started)
     ]
     if batches is None or len(listed) < len(batches):
         troubles.append(_UNLISTED)
@@ -145,6 +151,7 @@ def summarise(batches: Sequence[Sequence[str] | None] | None, results: Iterable[
         "states": {state: states.count(state) for state in sorted(set(states))},
         "items": [item for outcome in told if outcome["state"] == "published" for item in outcome["items"]],
         "troubles": troubles,
+        "known": [{**_named(one), "since": one["known_since"]} for one in told if _is_known(one, started)],
     }
 
 
@@ -157,10 +164,9 @@ def verdict(summary: dict[str, Any], noun: str = "products") -> str:
 
 
 def described(summary: dict[str, Any], noun: str = "products") -> str:
-    """A run's summary in words: how many of each state, then each trouble with its reason."""
+    """A run's summary in words: how many of each state, then each trouble with its reason, then what is known."""
     counts = ", ".join(f"{count} {state}" for state, count in summary["states"].items()) or "nothing to do"
-    text = f"{summary['products']} {noun}: {counts}"
-    return f"{text}\n{_listed(summary['troubles'])}" if summary["troubles"] else text
+    return "\n".join([f"{summary['products']} {noun}: {counts}", *_listed(summary["troubles"]), *_known(summary)])
 
 
 def reconcile() -> dict[str, Any]:
@@ -205,18 +211,47 @@ def _from_ledger(sources: Sequence[str]) -> dict[str, Outcome]:
 def _finished(outcomes: list[Outcome], *, last_try: bool) -> list[Outcome]:
     failed = [outcome for outcome in outcomes if outcome["state"] == "failed"]
     if failed and not last_try:
-        raise UnfinishedError(f"{len(failed)} of {len(outcomes)} failed and will be tried again\n{_listed(failed)}")
+        listed = "\n".join(_listed(failed))
+        raise UnfinishedError(f"{len(failed)} of {len(outcomes)} failed and will be tried again\n{listed}")
     return outcomes
 
 
-def _listed(troubles: Sequence[Outcome]) -> str:
-    lines = [
+def _is_known(outcome: Outcome, started: datetime | None) -> bool:
+    """Whether a product was refused by an earlier run, and not by an earlier try of this one."""
+    since = outcome.get("known_since")
+    return since is not None and (started is None or datetime.fromisoformat(since) < started)
+
+
+def _named(outcome: Outcome) -> dict[str, Any]:
+    return {"product": outcome.get("product") or outcome["source"], "reason": outcome["reason"]}
+
+
+def _listed(troubles: Sequence[Outcome]) -> list[str]:
+    return _some([
         f"{trouble.get('product') or trouble['source']}: {trouble['state']}, {trouble['reason']}"
-        for trouble in troubles[:_NAMED]
+        for trouble in troubles
+    ])  # fmt: skip
+
+
+def _known(summary: Mapping[str, Any]) -> list[str]:
+    known = summary.get("known")
+    if not known:
+        return []
+    head = "Left as they are (mend or remove their files, or have one looked at again: sen2extract retry ID):"
+    return [
+        head,
+        *_some([f"{one['product']}: invalid since {_minute(one['since'])}, {one['reason']}" for one in known]),
     ]
-    if len(troubles) > _NAMED:
-        lines.append(f"… and {len(troubles) - _NAMED} more")
-    return "\n".join(lines)
+
+
+def _minute(moment: str) -> str:
+    return f"{datetime.fromisoformat(moment):%Y-%m-%d %H:%M} UTC"
+
+
+def _some(lines: Sequence[str]) -> list[str]:
+    """The first lines, and how many more there are."""
+    more = len(lines) - _NAMED
+    return [*lines[:_NAMED], f"… and {more} more"] if more > 0 else list(lines)
 
 
 def batches(names: Sequence[str], size: int) -> list[list[str]]:

@@ -1,5 +1,8 @@
 """The DAG as a whole, run by Airflow in this process against a real catalogue and bucket."""
 
+import shutil
+from pathlib import Path
+
 import pytest
 
 from stac import catalog
@@ -30,6 +33,16 @@ def test_ingests_announces_and_then_finds_nothing_to_do(bag, archive, settings):
     assert state == "success"
     assert tasks["announce", -1] == "skipped"
     assert [catalog.get_item(settings, collection, name) for collection in (L2A, INDICES) for name in names] == first
+
+
+def test_a_run_is_red_for_a_broken_product_once_and_again_when_its_files_change(bag, archive, tmp_path):
+    broken = Path(shutil.copytree(archive[0], tmp_path / archive[0].name.replace("20250105", "20250125")))
+    next(broken.rglob("*_B04_10m.jp2")).unlink()
+    assert run(bag, tmp_path)[0] == "failed"
+    state, tasks = run(bag, tmp_path)
+    assert (state, tasks["ingest", 0], tasks["announce", -1]) == ("success", "success", "skipped")
+    next(broken.rglob("*_B03_10m.jp2")).unlink()
+    assert run(bag, tmp_path)[0] == "failed"
 
 
 def test_an_empty_inbox_is_a_green_run_without_an_event(bag, tmp_path):

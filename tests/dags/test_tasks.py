@@ -1,6 +1,7 @@
 """What the tasks do, called as Airflow calls them."""
 
 import json
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -31,6 +32,31 @@ def test_a_run_with_a_refused_product_names_it_and_counts_the_others():
     assert summary["items"] == ["sentinel-2-l2a/a"]
     with pytest.raises(tasks.UnfinishedError, match=r"3 products: .*\nb: invalid, B02 is missing$"):
         tasks.verdict(summary)
+
+
+def test_what_an_earlier_run_found_invalid_is_named_and_what_this_one_found_is_a_trouble():
+    found = datetime(2025, 1, 5, 5, 33, 1, 500_000, tzinfo=UTC)
+    refused = {**outcome("b", "invalid", "B02 is missing (as before)"), "known_since": found.isoformat()}
+    results = json.loads(json.dumps([[outcome("a"), refused]]))
+    later = tasks.summarise([["a", "b"]], results, found + timedelta(days=1))
+    assert later["states"] == {"invalid": 1, "published": 1}
+    assert later["troubles"] == []
+    text = tasks.verdict(json.loads(json.dumps(later)))
+    assert text.startswith("2 products: 1 invalid, 1 published\nLeft as they are")
+    assert text.endswith("retry ID):\nb: invalid since 2025-01-05 05:33 UTC, B02 is missing (as before)")
+    # A task of this very run refused it, and was tried again because of another product.
+    same = tasks.summarise([["a", "b"]], results, found - timedelta(milliseconds=1))
+    assert same["known"] == []
+    with pytest.raises(tasks.UnfinishedError, match="b: invalid, B02 is missing"):
+        tasks.verdict(same)
+
+
+def test_of_many_known_the_first_are_named():
+    since = datetime(2025, 1, 5, tzinfo=UTC).isoformat()
+    refused = [{**outcome(f"p{number:02}", "invalid", "broken"), "known_since": since} for number in range(23)]
+    text = tasks.verdict(tasks.summarise([[one["source"] for one in refused]], [refused]))
+    assert text.count("broken") == 20
+    assert text.endswith("… and 3 more")
 
 
 def test_products_of_a_task_that_died_are_failures():
