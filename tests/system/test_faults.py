@@ -14,6 +14,7 @@ import postgres
 import pytest
 from airflow_client import Airflow
 from embedded import DAG
+from fakes.provider import Fault
 
 from ingest.sample import write_product
 from stac import catalog, status
@@ -131,3 +132,30 @@ def _worker(settings, name):
     with connect(settings) as connection:
         row = connection.execute(query, (name,)).fetchone()
     return int(row[0].split("/")[1]) if row and row[0] else 0
+
+
+def test_a_provider_that_refuses_leaves_the_queue_for_the_next_run(products, loopback_provider, settings, airflow):
+    paths = products(8, 9)
+    for path in paths:
+        loopback_provider.add(path)
+        shutil.rmtree(path)
+    # Refused, and not only away for a while: that is not worth the pauses of five tries.
+    loopback_provider.faults = [Fault("/eodata/", status=403, times=10_000)]
+    try:
+        days = {"tiles": ["48PWU"], "start": "2025-02-08", "end": "2025-02-09"}
+        airflow.wait_for_dag("download_products", seconds=120)
+        run = airflow.trigger("discover_products", days)
+        assert ended(airflow, "discover_products", run) == "success"
+        until(lambda: _refused(settings, paths), "nobody tries to fetch them")
+        loopback_provider.forget()
+        airflow.trigger("download_products", {})
+        until(lambda: {state for state, _ in told(settings, paths).values()} == {"published"}, told(settings, paths))
+    finally:
+        loopback_provider.forget()
+        for path in paths:
+            loopback_provider.products.pop(path.stem)
+
+
+def _refused(settings, paths):
+    found = told(settings, paths)
+    return len(found) == len(paths) and all(state == "failed" and "403" in reason for state, reason in found.values())
