@@ -134,6 +134,27 @@ def _worker(settings, name):
     return int(row[0].split("/")[1]) if row and row[0] else 0
 
 
+def test_a_database_that_ends_all_sessions_of_a_run_loses_nothing(ingested, products, settings, airflow):
+    """As its tasks see a restart or a failover of the server; sessions of the services, which are older, stay."""
+    paths = products(6, 7, size=1098)
+    with connect(settings) as connection:
+        (before,) = connection.execute("SELECT clock_timestamp()").fetchone()
+    run = airflow.trigger(DAG, {"inbox": str(paths[0].parent), "batch_size": 1})
+    until(lambda: any(_worker(settings, path.stem) for path in paths), "nobody converts them")
+    with connect(settings) as connection:
+        connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() "
+            "AND pid <> pg_backend_pid() AND backend_start > %s",
+            (before,),
+        )
+    assert ended(airflow, DAG, run) in ("success", "failed")
+    state, summary = ingested.ingest(paths[0].parent)
+    assert state == "success", summary
+    assert {path: state for path, (state, _) in told(settings, paths).items()} == {
+        path.stem: "published" for path in paths
+    }
+
+
 def test_a_provider_that_refuses_leaves_the_queue_for_the_next_run(products, loopback_provider, settings, airflow):
     paths = products(8, 9)
     for path in paths:
