@@ -1,4 +1,4 @@
-"""Take the README's picture of the page, `docs/page.png`, from the running demo: `make demo`, then this.
+"""Take the README's picture of the page, `tiler/web/page.png`, from the running demo: `make demo`, then this.
 
 The place, the date and the layer stand in the address; 256 colours are what a small file needs.
 """
@@ -11,7 +11,7 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import expect, sync_playwright
 
-PICTURE = Path(__file__).resolve().parents[2] / "docs" / "page.png"
+PICTURE = Path(__file__).resolve().parents[2] / "tiler" / "web" / "page.png"
 SHOWN = "?lon=105.62&lat=12.05&zoom=11&show=index&date=2026-02-09"
 
 
