@@ -202,6 +202,10 @@ def test_too_large_for_a_request_is_what_a_job_reads(archive, area, monkeypatch)
     engine = archive.client.app.state.series
     limits = Limits(feature_pixels=2_000, pixel_reads=10**9, job_pixels=10**6)
     monkeypatch.setattr(engine, "limits", limits)
+    service = archive.client.app.state
+    monkeypatch.setattr(
+        service, "tiler", service.tiler.model_copy(update={"airflow_url": "https://airflow.example.org"})
+    )
     body = {"type": "Feature", "geometry": area, "properties": {}}
     answer = archive.client.post(PATH, json=body)
     told = answer.json()
