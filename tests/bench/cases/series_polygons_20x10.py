@@ -1,12 +1,17 @@
-"""Ten fields over 20 dates, all statistics without clouds: ours against rasterstats on the same objects.
+"""Ten fields over 20 dates, all statistics without clouds: ours against rasterstats on the same objects, and on JP2.
 
 Ours weighs pixels by their area, masks clouds and searches the catalogue; rasterstats takes pixels by their centre, and
 is given the addresses and no mask. Means are compared on the mask-free series, within what the pixel rules differ in.
+
+`predecessor` reads as Sen2Chain does: lossy JP2 on the disk, opened anew for each field and date, once with clouds and
+once without. One image serves for all of them, and its third read, of cloud probabilities, is left out.
 """
 
+import tempfile
 from typing import Any
 
 import numpy as np
+import rasterio.shutil
 import series
 import shapely
 from measure import Cost, clocked, measure
@@ -32,7 +37,12 @@ def run() -> dict[str, Any]:
         ids = series.fill(settings, DATES)
         ours = measure(_ours, settings, "scl").result
         bare = measure(_ours, settings, "none").result
-        peer = measure(_peer, settings, series.paths(settings, ids, "NDVI")).result
+        paths = series.paths(settings, ids, "NDVI")
+        peer = measure(_peer, settings, paths).result
+        with tempfile.TemporaryDirectory() as folder:
+            image = f"{folder}/NDVI.jp2"
+            measure(_write_jp2, settings, paths[0], image)
+            predecessor = measure(_predecessor, image).result
     difference = np.abs(np.array(bare.result) - np.array(peer.result)).max()
     assert difference < 0.01, difference
     return {
@@ -45,6 +55,7 @@ def run() -> dict[str, Any]:
         "ours_full": _told(ours),
         "ours_unmasked": _told(bare),
         "rasterstats": _told(peer),
+        "predecessor": _told(predecessor),
         "largest_difference_of_means": float(difference),
     }
 
@@ -85,6 +96,21 @@ def _series(engine: Any, features: list[Feature], asked: dict[str, str]) -> list
 def _peer(settings: Settings, paths: list[str]) -> Cost:
     use_store(settings)
     return clocked(_rasterstats, paths)
+
+
+def _write_jp2(settings: Settings, source: str, path: str) -> None:
+    use_store(settings)
+    rasterio.shutil.copy(source, path, driver="JP2OpenJPEG", NBITS=15, CODEC="JP2", QUALITY=20)
+
+
+def _predecessor(path: str) -> Cost:
+    return clocked(_one_by_one, path)
+
+
+def _one_by_one(path: str) -> None:
+    for field in _fields():
+        for _ in range(2 * DATES):
+            zonal_stats([field], path, stats=STATISTICS, nodata=16_383)
 
 
 def _rasterstats(paths: list[str]) -> list[float]:
