@@ -14,6 +14,7 @@ from stac.masks import DEFAULT_PROFILE, PROFILES, UNKNOWN_CLASS
 from tiler.series.formats import FORMATS
 from tiler.series.periods import parse_step
 from tiler.series.request import OutputProfile
+from tiler.series.resolution import FINEST, RESOLUTIONS
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE = ROOT / "tiler" / "web" / "src"
@@ -52,3 +53,8 @@ def test_steps_and_formats_are_known_to_the_server() -> None:
     assert set(suffixes) <= set(FORMATS)
     assert profiles
     assert set(profiles) <= set(get_args(OutputProfile))
+
+
+def test_larger_pixels_are_those_that_the_server_reads() -> None:
+    (sizes,) = re.findall(r"RESOLUTIONS = \[([\d, ]+)\]", (SOURCE / "state" / "view.ts").read_text())
+    assert [int(size) for size in sizes.split(",")] == [size for size in RESOLUTIONS if size > FINEST]
