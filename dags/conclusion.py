@@ -12,8 +12,8 @@ def conclude(
     """Summarise -> announce -> verdict, whatever became of the tasks before.
 
     `batches` are lists of what was to be done, `results` the outcomes of each. `announces` gets one event if anything
-    came into `state`. A run in which something failed is red and names it; what an earlier run found
-    invalid is named only.
+    came into `state`. A run in which something failed is red and names it; what an earlier run found invalid is
+    named only.
     """
     with TaskGroup("conclusion", prefix_group_id=False, tooltip="What came of it"):
         summary = summarise(batches, results)

@@ -53,17 +53,6 @@ def row_by_row(plain: bytes, columns: int) -> bytes | None:
     return packed.tobytes()
 
 
-def plain(rows: bytes, columns: int) -> bytes:
-    """The other way round: places of all blocks of `rows`, whole rows of `columns` blocks each."""
-    packed = np.frombuffer(rows, dtype=np.uint8).reshape(-1, row_size(columns))
-    single = np.zeros((len(packed), columns, 4), dtype=np.uint8)
-    single[..., :LENGTH] = packed[:, START:].reshape(len(packed), columns, LENGTH)
-    spans = np.empty((len(packed), columns), dtype=_PLAIN)
-    spans["length"] = lengths = single.view("<u4")[..., 0]
-    spans["offset"] = _offsets(np.ascontiguousarray(packed[:, :START]).view("<u8"), lengths)
-    return spans.tobytes()
-
-
 def some(rows: bytes, columns: int, first: int, count: int) -> bytes:
     """Plain places of `count` blocks from `first` on, which is counted from the start of `rows`."""
     found = bytearray()

@@ -6,7 +6,7 @@ values, they are rounded, to no fewer than four decimals: as finely as a stored 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Self
 
 import numpy as np
@@ -98,10 +98,7 @@ class Tally:
 class Gathered:
     """Tallies as they come, put together whenever they hold many values."""
 
-    _parts: list[Tally]
-
-    def __init__(self) -> None:
-        self._parts = []
+    _parts: list[Tally] = field(default_factory=list, init=False)
 
     def add(self, tally: Tally) -> None:
         """Take one more."""
