@@ -5,6 +5,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import httpx
+import psycopg
 import pystac_client
 import pytest
 from psycopg.conninfo import make_conninfo
@@ -595,6 +596,26 @@ def test_many_ask_at_once(server: str) -> None:
 
     assert [response.status_code for response in responses] == [200] * 60
     assert [len(response.json()["features"]) for response in responses] == [1 + n % 9 for n in range(60)]
+
+
+def test_a_database_that_ends_all_connections_fails_no_request(server: str, settings: Settings) -> None:
+    """As at a failover: each connection of the pool is dead, and many ask at once."""
+    paths = [f"/search?limit={n}" for n in range(1, 8)] + ["/collections", f"/collections/{L2A}", "/readyz"]
+
+    async def ask() -> set[int]:
+        async with httpx.AsyncClient(timeout=60) as client:
+            answers = await asyncio.gather(*(client.get(f"{server}{path}") for path in paths * 3))
+        return {answer.status_code for answer in answers}
+
+    end = (
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        "WHERE application_name = 'sen2extract-stac' AND datname = current_database()"
+    )
+    for _ in range(3):
+        assert asyncio.run(ask()) == {200}
+        with psycopg.connect(settings.pg_dsn, autocommit=True) as connection:
+            assert len(connection.execute(end).fetchall()) > 1
+    assert asyncio.run(ask()) == {200}
 
 
 def test_the_read_role_is_enough(settings: Settings, published: Callable[..., Any]) -> None:

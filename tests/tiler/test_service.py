@@ -1,6 +1,7 @@
 """Tiles, errors and readiness of the service on a real catalogue and store."""
 
 import io
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import parse_qsl, urlsplit
 
 import numpy as np
@@ -20,6 +21,10 @@ from tiler.health import check_database, check_store
 pytestmark = pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
 
 INDICES = "/collections/sentinel-2-indices"
+_END = (
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+    "WHERE application_name = %s AND datname = current_database()"
+)
 
 
 def item(spec, collection="sentinel-2-indices"):
@@ -355,6 +360,25 @@ def test_alive_but_not_ready_without_database_and_store(archive):
     assert archive.settings.aws_secret_access_key.get_secret_value() not in ready.text
     assert (series.status_code, tile.status_code) == (503, 503)
     assert series.headers["content-type"] == "application/problem+json"
+
+
+def test_a_database_that_ends_all_connections_fails_no_request(archive):
+    """As at a failover: each connection of the pool is dead, and many ask at once."""
+    lon, lat = archive.place(archive.UPPER, 180, 60)
+    paths = [f"{INDICES}/timeseries/point/{lon},{lat}", f"{item(archive.UPPER)}/info?assets=NDVI", "/readyz"] * 8
+    pool = archive.client.app.state.dbpool
+
+    def ask():
+        with ThreadPoolExecutor(len(paths)) as threads:
+            return [answer.status_code for answer in threads.map(archive.client.get, paths)]
+
+    assert set(ask()) == {200}
+    for _ in range(3):
+        assert pool.get_stats()["pool_size"] > 1
+        with psycopg.connect(archive.settings.pg_dsn, autocommit=True) as connection:
+            ended = connection.execute(_END, ("sen2extract-tiler",)).fetchall()
+        assert len(ended) > 1
+        assert set(ask()) == {200}
 
 
 def test_a_missing_bucket_is_told(archive):
