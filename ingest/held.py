@@ -27,9 +27,9 @@ def held_already(product: Product, subject: Subject, entry: Entry | None, settin
 
 
 def refused_before(entry: Entry, subject: Subject) -> bool:
-    """Whether these very files were found invalid at an earlier attempt."""
+    """Whether these very files were found invalid at an earlier attempt, also of a product that is held already."""
     same = subject.inventory is not None and entry.inventory == subject.inventory
-    return same and (entry.state, entry.source) == ("invalid", subject.source)
+    return same and entry.source == subject.source and (entry.state == "invalid" or entry.refused is not None)
 
 
 def _removed(entry: Entry | None, key: str) -> str | None:

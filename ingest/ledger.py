@@ -33,7 +33,7 @@ LEASE = timedelta(hours=1)
 """Longer than the largest product takes on a slow machine."""
 
 _LOCKS = 0x53324C47  # seed of our lock numbers: "S2LG"
-_ENTRY = "id, state, reason, source, fingerprint, inventory, items, removed, updated"
+_ENTRY = "id, state, reason, source, fingerprint, inventory, items, removed, updated, refused"
 
 # What only a provider has goes by its address there, and what Sen2Cor failed at is not the product's own entry.
 _ON_DISK = "(offer IS NULL OR source <> (offer->>'source') || ':' || id) AND NOT starts_with(id, 'sen2cor:')"
@@ -52,18 +52,18 @@ WHERE %(free)s OR EXISTS (SELECT FROM sen2extract.ledger WHERE id = %(id)s AND l
 ON CONFLICT (id) DO UPDATE SET
   state = excluded.state, attempts = l.attempts + 1, owner = excluded.owner, lease_until = excluded.lease_until,
   reason = NULL, source = excluded.source, fingerprint = excluded.fingerprint, inventory = excluded.inventory,
-  updated = now()
+  refused = NULL, updated = now()
 WHERE %(free)s OR l.lease_until < now()
 RETURNING attempts
 """
 # A product that was seen, or refused, before its name was known.
 _NAMED = "DELETE FROM sen2extract.ledger WHERE id = %s AND id <> %s"
 _REFUSE = """
-INSERT INTO sen2extract.ledger AS l (id, state, attempts, reason, source, inventory)
-VALUES (%(id)s, %(state)s, 1, %(reason)s, %(source)s, %(inventory)s)
+INSERT INTO sen2extract.ledger AS l (id, state, attempts, reason, source, inventory, refused)
+VALUES (%(id)s, %(state)s, 1, %(reason)s, %(source)s, %(inventory)s, CASE WHEN %(state)s = 'invalid' THEN now() END)
 ON CONFLICT (id) DO UPDATE SET
   state = excluded.state, attempts = l.attempts + 1, reason = excluded.reason, source = excluded.source,
-  inventory = excluded.inventory, owner = NULL, lease_until = NULL, updated = now()
+  inventory = excluded.inventory, refused = excluded.refused, owner = NULL, lease_until = NULL, updated = now()
 WHERE l.owner IS NULL OR l.lease_until < now()
 """
 # A worker is at product `l`: it holds the product's lock (a 64-bit one is shown in two halves).
@@ -116,7 +116,7 @@ class Subject:
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """What the ledger knows of a product."""
+    """What the ledger knows of a product; `refused` is when the files of `inventory` were found invalid."""
 
     id: str
     state: str
@@ -127,6 +127,7 @@ class Entry:
     items: Sequence[str] = ()
     removed: Sequence[str] = ()
     updated: datetime | None = None
+    refused: datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -224,13 +225,18 @@ def unfinished(
     state: Literal["failed", "invalid"],
     reason: str,
     timings: Mapping[str, float],
+    *,
+    files: bool = False,
 ) -> None:
-    """End a claim without a product; what the catalogue holds of it from before stays said."""
+    """End a claim without a product; what the catalogue holds of it from before stays said.
+
+    `files`: it is the product's files that were looked at, and are what is invalid.
+    """
     with transaction(settings, None, f"{claim.id}: the ledger cannot be told that it {state}") as tx:
         tx.execute(
             "UPDATE sen2extract.ledger SET state = %s, owner = NULL, lease_until = NULL, reason = %s, timings = %s, "
-            "updated = now() WHERE id = %s AND owner = %s",
-            (state, reason, Jsonb(timings), claim.id, claim.owner),
+            "refused = CASE WHEN %s THEN now() END, updated = now() WHERE id = %s AND owner = %s",
+            (state, reason, Jsonb(timings), files and state == "invalid", claim.id, claim.owner),
         )
         settle(tx, [claim.id])
 

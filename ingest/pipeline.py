@@ -121,7 +121,7 @@ def _work(product: Product, claim: Claim, settings: Settings, watch: Stopwatch, 
         state, reason = state_of(error), str(error)
         log.warning("%s: %s: %s", claim.id, state, reason)
     try:
-        patiently(settings)(ledger.unfinished, settings, claim, state, reason, watch.seconds())
+        patiently(settings)(ledger.unfinished, settings, claim, state, reason, watch.seconds(), files=True)
     except StacError as error:
         # The lock is gone with its worker: the product is free for the next run, whatever its entry says.
         reason = f"{reason} (nor can the ledger be told: {error})"
@@ -193,7 +193,8 @@ def state_of(error: Exception) -> Literal["invalid", "failed"]:
 
 def _refused_before(source: str, entry: Entry, watch: Stopwatch) -> Outcome:
     result = Result("invalid", f"{entry.reason} (as before; its files have not changed)")
-    since = entry.updated.astimezone(UTC).isoformat() if entry.updated else None
+    found = entry.refused or entry.updated
+    since = found.astimezone(UTC).isoformat() if found else None
     return replace(_outcome(source, entry.id, result, watch), known_since=since)
 
 

@@ -323,6 +323,31 @@ def test_a_published_product_stays_so_when_a_later_copy_is_broken(
     assert f"{SPEC.name}.zip" in told["reason"]
 
 
+@pytest.mark.parametrize("flaw", ["unopenable", "unreadable"])
+def test_a_published_product_whose_files_break_later_is_news_once(
+    settings: Settings, write: Callable[..., str], flaw: str
+) -> None:
+    source = write()
+    assert ingest(source, settings=settings).state == "published"
+    image = next(Path(source).glob("GRANULE/*/IMG_DATA/R10m/*_B04_10m.jp2"))
+    whole = image.read_bytes()
+    if flaw == "unopenable":
+        image.unlink()
+    else:
+        image.write_bytes(whole[:-400])
+    first = ingest(source, settings=settings)
+    again = ingest(source, settings=settings)
+    assert [(one.state, one.known_since is None) for one in (first, again)] == [("invalid", True), ("invalid", False)]
+    assert first.reason
+    assert again.reason
+    assert again.reason.startswith(first.reason)
+    assert entry(settings, SPEC.name)["state"] == "published"
+    assert ingest(source, settings=settings, again="invalid").known_since is None
+    image.write_bytes(whole)
+    assert ingest(source, settings=settings).state in {"published", "unchanged"}
+    assert entry(settings, SPEC.name)["refused"] is None
+
+
 def test_a_product_without_a_name_is_known_by_its_source(settings: Settings, tmp_path: Path) -> None:
     rubbish = tmp_path / "rubbish.zip"
     rubbish.write_bytes(b"no zip at all")
