@@ -8,7 +8,7 @@ from typing import Any
 
 from airflow.sdk import Metadata, Param, dag, get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
-from catalogue import CATALOGUE, DAG_DEFAULTS, DAY, OFFERS, PROVIDERS, TILE
+from catalogue import CATALOGUE, DAG_DEFAULTS, DAY, OFFERS, PROVIDERS, TILE, is_last_try
 
 PARAMS = {
     "area": Param(None, type=["null", "string"], description="Name of a watched area; its clouds and rules apply"),
@@ -38,7 +38,7 @@ def backfill() -> None:
     def search(step: dict[str, str], *, params: dict[str, Any]) -> dict[str, Any]:
         from ingest import source_tasks
 
-        return source_tasks.fill(step, params, _today())
+        return source_tasks.fill(step, params, _today(), last_try=is_last_try())
 
     @task(outlets=[OFFERS], trigger_rule="all_done")
     def announce(found: list[dict[str, Any]]) -> Any:

@@ -101,19 +101,25 @@ def steps(start: str, end: str, days: int, today: date) -> list[dict[str, str]]:
     return [{"start": str(one), "end": str(other)} for one, other in zip(starts, ends, strict=True)]
 
 
-def fill(step: Mapping[str, str], params: Mapping[str, Any], today: date) -> dict[str, Any]:
+def fill(step: Mapping[str, str], params: Mapping[str, Any], today: date, *, last_try: bool = True) -> dict[str, Any]:
     """`discover` for one step of a long period, if the queue has room: `params["queue"]` is the most it may hold.
 
-    For the watched area that `params` names, else for its tiles. Raises `WrongInputError` for an unknown area.
+    For the watched area that `params` names, else for its tiles; `left` is why the step was not done. On all but the
+    last try, raises `SourceError` where a provider may answer at another one.
     """
     waiting = downloads.waiting(Settings())
     if waiting >= params["queue"]:
         return {**step, "wanted": 0, "left": f"{waiting} products wait for their download"}
-    provider, queries = _asked(params)
-    levels = params["levels"] or [query["level"] for query in queries]
     wanted = 0
-    for query in ({**queries[0], **step, "level": level} for level in dict.fromkeys(levels)):
-        wanted += discover(query, params["provider"] or provider, today)["wanted"]
+    try:
+        provider, queries = _asked(params)
+        levels = params["levels"] or [query["level"] for query in queries]
+        for query in ({**queries[0], **step, "level": level} for level in dict.fromkeys(levels)):
+            wanted += discover(query, params["provider"] or provider, today)["wanted"]
+    except (SourceError, UnfinishedError, OSError) as error:
+        if isinstance(error, PassingError) and not last_try:
+            raise
+        return {**step, "wanted": wanted, "left": str(error)}
     return {**step, "wanted": wanted, "left": None}
 
 

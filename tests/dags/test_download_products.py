@@ -238,7 +238,30 @@ def test_a_long_period_is_queued_step_by_step_as_far_as_there_is_room(bag, setti
     assert (state, tasks["announce", -1]) == ("success", "skipped")
     assert status.counts(settings) == {"downloaded": 2}
     state, tasks = run(bag, "backfill", **{**period, "area": "nowhere"}, queue=9)
-    assert (state, tasks["search", 0], tasks["verdict", -1]) == ("failed", "failed", "failed")
+    assert (state, tasks["search", 0], tasks["verdict", -1]) == ("failed", "success", "failed")
+
+
+def test_the_verdict_on_a_long_period_says_why_steps_are_left(provider, monkeypatch):
+    from datetime import date
+
+    from ingest import source_tasks
+    from ingest.sources.errors import PassingError
+    from ingest.tasks import UnfinishedError
+
+    monkeypatch.setenv("INGEST_SOURCE_PATIENCE", "0")
+    step = {"start": "2025-01-01", "end": "2025-01-12"}
+    params = {"area": None, "tiles": ["48PWU"], "levels": [], "provider": None, "queue": 9}
+    provider.faults = [Fault("Products", status=503, times=99)]
+    with pytest.raises(PassingError, match="503"):
+        source_tasks.fill(step, params, date(2026, 1, 1), last_try=False)
+    left = source_tasks.fill(step, params, date(2026, 1, 1))
+    provider.faults = [Fault("Products", status=400, times=99)]
+    refused = source_tasks.fill(step, params, date(2026, 1, 1), last_try=False)
+    nowhere = source_tasks.fill(step, {**params, "area": "nowhere"}, date(2026, 1, 1))
+    with pytest.raises(UnfinishedError, match=r"2025-01-01 to 2025-01-12: cdse: .*503") as raised:
+        source_tasks.fill_verdict([step] * 3, [left, refused, nowhere])
+    assert "400" in str(raised.value)
+    assert "no area 'nowhere' is watched" in str(raised.value)
 
 
 @pytest.mark.usefixtures("provider")
