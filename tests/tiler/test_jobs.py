@@ -520,6 +520,18 @@ def test_limits_are_told_with_the_numbers(service, sites, name, most):
     assert service.airflow.runs == {}
 
 
+@pytest.mark.parametrize(("size", "told"), [(3.5, "3.5 x 3.5 degrees"), (2, "are read by a job: split it")])
+def test_a_feature_too_large_is_refused_before_the_catalogue_is_asked(service, size, told):
+    away = service.archive.settings.model_copy(
+        update={"pg_dsn": psycopg.conninfo.make_conninfo(service.archive.settings.pg_dsn, port=1)}
+    )
+    body = {"type": "Polygon", "coordinates": [[[104, 11], [104 + size, 11], [104, 11 + size], [104, 11]]]}
+    tiler = TilerSettings(airflow_url=service.airflow.url)
+    with TestClient(create_app(away, tiler), raise_server_exceptions=False) as client:
+        answer = client.post(JOBS, params={"explain": "true"}, json=body)
+    assert (answer.status_code, told in answer.json()["detail"]) == (413, True), answer.text
+
+
 def test_explain_tells_the_cost_and_makes_no_job(service, sites):
     answer = service.client.post(JOBS, params={"explain": "true"}, json=sites)
     assert answer.status_code == 200

@@ -25,7 +25,7 @@ from tiler.series.batch.documents import (
     request_of,
 )
 from tiler.series.batch.shelf import MissingFileError, Shelf
-from tiler.series.batch.survey import JobLimits, estimate, survey
+from tiler.series.batch.survey import JobLimits, check_features, estimate, survey
 from tiler.series.batch.tasks import remove
 from tiler.series.engine import UNBOUNDED, Engine, Limits
 from tiler.series.errors import SeriesError
@@ -96,13 +96,15 @@ class Desk:
     def weigh(self, order: Order) -> dict[str, Any]:
         """What the order would cost; raises `SeriesTooLargeError` with the numbers."""
         engine = replace(self.engine, limits=Limits(feature_pixels=UNBOUNDED, pixel_reads=UNBOUNDED))
-        found = survey(engine, order.request, order.features)
         limits = JobLimits(
             feature_pixels=self.tiler.job_max_feature_pixels,
             rows=self.tiler.job_max_rows,
             pixel_reads=self.tiler.job_max_pixel_reads,
         )
-        found.check(order.features, limits)
+        # Before the catalogue is asked, which takes seconds for what spans half a continent.
+        check_features(order.request, order.features, limits)
+        found = survey(engine, order.request, order.features)
+        found.check(limits)
         return estimate(engine, order.request, order.features, found)
 
     def accept(self, order: Order) -> Job:

@@ -60,30 +60,31 @@ class Survey:
         """Pixels x acquisitions x images of each feature, about."""
         return self.dates * self.pixels * self.images_each
 
-    def check(self, features: Sequence[Feature], limits: JobLimits) -> None:
+    def check(self, limits: JobLimits) -> None:
         """Raises `SeriesTooLargeError` with the numbers."""
-        for feature in features:
-            refuse_huge(feature)
-        largest = int(self.pixels.argmax())
-        if self.pixels[largest] > limits.feature_pixels:
-            raise SeriesTooLargeError(
-                f"feature {features[largest].id}: its bounding box holds about {self.pixels[largest]} pixels, at most "
-                f"{limits.feature_pixels} are read by a job: split it or draw a smaller one"
-                + self._advice(int(self.pixels[largest]), limits.feature_pixels)
-            )
         for what, asked, most in (
             ("rows", int(self.rows.sum()), limits.rows),
             ("pixel reads", int(self.reads.sum()), limits.pixel_reads),
         ):
             if asked > most:
                 raise SeriesTooLargeError(
-                    f"the job comes to about {asked} {what} ({len(features)} features, {len(self.passes)} dates), at "
+                    f"the job comes to about {asked} {what} ({len(self.dates)} features, {len(self.passes)} dates), at "
                     f"most {most} are done in one: ask for fewer features, a shorter datetime or fewer indices"
-                    + (self._advice(asked, most) if what == "pixel reads" else "")
+                    + (_advice(self.request, asked, most) if what == "pixel reads" else "")
                 )
 
-    def _advice(self, asked: int, most: int) -> str:
-        return advice(coarser(asked, most, self.request.resolution, self.request.sources))
+
+def check_features(request: SeriesRequest, features: Sequence[Feature], limits: JobLimits) -> None:
+    """Raises `SeriesTooLargeError` for a feature too large for any job, whatever the catalogue has of it."""
+    for feature in features:
+        refuse_huge(feature)
+    pixels, most = _pixels(features, request.resolution), limits.feature_pixels
+    largest = int(pixels.argmax())
+    if pixels[largest] > most:
+        raise SeriesTooLargeError(
+            f"feature {features[largest].id}: its bounding box holds about {pixels[largest]} pixels, at most {most} "
+            f"are read by a job: split it or draw a smaller one{_advice(request, int(pixels[largest]), most)}"
+        )
 
 
 def survey(engine: Engine, request: SeriesRequest, features: Sequence[Feature]) -> Survey:
@@ -125,6 +126,10 @@ def estimate(engine: Engine, request: SeriesRequest, features: Sequence[Feature]
         "seconds": round(cost.seconds * scale, 1),
         "exact": len(some) == len(features) and step == 1,
     }
+
+
+def _advice(request: SeriesRequest, asked: int, most: int) -> str:
+    return advice(coarser(asked, most, request.resolution, request.sources))
 
 
 def _some(found: Survey) -> list[int]:
