@@ -25,6 +25,7 @@ from starlette.routing import NoMatchFound
 from titiler.core.errors import BadRequestError, TileNotFoundError, TilerError
 from titiler.pgstac.errors import MosaicNotFoundError, ReadOnlyPgSTACError
 
+from stac.collections import INDICES
 from stac.errors import SearchError, UnknownNameError
 from stac.problems import INTERNAL, MEDIA_TYPE, UNAVAILABLE, database_problem
 from tiler.series.errors import SeriesRequestError, SeriesTooLargeError, StoreAwayError
@@ -144,13 +145,17 @@ def _too_large(request: Request, error: Exception) -> JSONResponse:
 
 
 def _jobs_path(request: Request, error: SeriesTooLargeError) -> str | None:
-    """Where a job could be made of what was refused, or None: there are none, or it is too large for one as well."""
+    """Where a job could be made of what was refused, or None: there are none, or it is too large for one as well.
+
+    Of a file that was to be read only, which names no collection, one of indices.
+    """
     tiler = request.app.state.tiler
     if not tiler.airflow_url or error.pixels > tiler.job_max_feature_pixels:
         return None
     try:
-        path = str(request.app.url_path_for("create_job", collection_id=request.path_params["collection_id"]))
-    except (NoMatchFound, KeyError):
+        collection = request.path_params.get("collection_id", INDICES)
+        path = str(request.app.url_path_for("create_job", collection_id=collection))
+    except NoMatchFound:
         return None
     return None if request.url.path.endswith(path) else path
 

@@ -3,6 +3,7 @@
 import pytest
 from fastapi.testclient import TestClient
 
+from stac.collections import INDICES
 from tiler.app import create_app
 from tiler.settings import TilerSettings
 
@@ -42,3 +43,13 @@ def test_what_cannot_be_read_is_refused_with_what_to_do(
     answer = client.post("/places", content=body)
     assert answer.status_code == status
     assert said in answer.json()["detail"]
+    assert "links" not in answer.json()
+
+
+def test_of_a_file_too_large_a_job_can_be_made_where_there_are_jobs() -> None:
+    tiler = TilerSettings(max_features=3, airflow_url="http://127.0.0.1:9")
+    answer = TestClient(create_app(tiler=tiler)).post("/places", content=b"lon,lat\n" + b"1,2\n" * 4)
+    assert answer.status_code == 413
+    (link,) = answer.json()["links"]
+    assert (link["rel"], link["method"]) == ("jobs", "POST")
+    assert link["href"].endswith(f"/collections/{INDICES}/timeseries/jobs")

@@ -11,8 +11,6 @@ const URL_OF_JOBS = rasterUrl("/collections/{collection_id}/timeseries/jobs", {
 });
 
 export const jobs = signal<readonly Job[]>([]);
-/** Whether the server runs jobs; null until it was asked. */
-export const available = signal<boolean | null>(null);
 const isActive = ({ status }: Job): boolean => status === "queued" || status === "running";
 const anyActive = computed(() => jobs.value.some(isActive));
 
@@ -25,27 +23,16 @@ function keep(): void {
   localStorage.setItem(KEY, JSON.stringify(jobs.value.map(({ id }) => id)));
 }
 
-/** Asks once whether there are jobs at all; a server that knows none has none. */
-export async function askForJobs(): Promise<void> {
-  if (available.value !== null) return;
-  try {
-    available.value = (await request<Jobs>(URL_OF_JOBS, {})).limits.available;
-  } catch (error) {
-    if (!(error instanceof ApiError)) throw error;
-    available.value = false;
-  }
-}
-
 /** Starts a job for what was asked, where the server said that it would. Throws {@link ApiError}. */
 export function startJob(url: string, where: Where, index: IndexName, options: Options): Promise<void> {
   return post(url, bodyOf(where) ?? pointOf(where), { "content-type": GEOJSON }, index, options);
 }
 
-/** Starts a job for files as they are. Throws {@link ApiError}. */
-export function startFileJob(files: readonly File[], index: IndexName): Promise<void> {
+/** Starts a job for files as they are, where the server said that it would. Throws {@link ApiError}. */
+export function startFileJob(url: string, files: readonly File[], index: IndexName): Promise<void> {
   const form = new FormData();
   for (const file of files) form.append(file.name, file, file.name);
-  return post(URL_OF_JOBS, form, {}, index, {});
+  return post(url, form, {}, index, {});
 }
 
 function pointOf(where: Where): string {

@@ -3,7 +3,7 @@ import { signal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { ApiError } from "../api";
 import { t } from "../i18n";
-import { askForJobs, available, startFileJob } from "../jobs";
+import { startFileJob } from "../jobs";
 import { chooseSites } from "../state/choices";
 import { index } from "../state/view";
 import { KINDS, readPlaces } from "../uploads";
@@ -13,29 +13,36 @@ import { wordsOf } from "./problem";
 const busy = signal(false);
 const problem = signal("");
 const over = signal(false);
+interface TooLarge {
+  readonly files: readonly File[];
+  /** Where a job would be made of them. */
+  readonly jobs: string | null;
+}
+
 /** Files of which the server said that they are too large for one request. */
-const tooLarge = signal<readonly File[]>([]);
+const tooLarge = signal<TooLarge | null>(null);
 
 async function read(files: readonly File[]): Promise<void> {
   if (files.length === 0 || busy.value) return;
   busy.value = true;
   problem.value = "";
-  tooLarge.value = [];
+  tooLarge.value = null;
   try {
     chooseSites(await readPlaces(files));
   } catch (error) {
     problem.value = wordsOf(error);
-    if (error instanceof ApiError && error.status === 413) tooLarge.value = files;
+    if (error instanceof ApiError && error.status === 413)
+      tooLarge.value = { files, jobs: error.wayOut.jobs };
   } finally {
     busy.value = false;
   }
 }
 
 /** Once it is a job, nothing is wrong with the file any more. */
-async function startLarge(): Promise<void> {
-  await startFileJob(tooLarge.value, index.value);
+async function startLarge(url: string, files: readonly File[]): Promise<void> {
+  await startFileJob(url, files, index.value);
   problem.value = "";
-  tooLarge.value = [];
+  tooLarge.value = null;
 }
 
 export function UploadButton() {
@@ -74,23 +81,15 @@ export function UploadButton() {
 
 /** What was wrong with the file; words after the colon are the server's. */
 export function UploadProblem() {
+  const { files = [], jobs: url = null } = tooLarge.value ?? {};
   return (
     <>
       <p class="problem" role="alert">
-        {problem.value &&
-          `${tooLarge.value.length > 0 ? t.upload.large : t.upload.problem}: ${problem.value}`}
+        {problem.value && `${tooLarge.value ? t.upload.large : t.upload.problem}: ${problem.value}`}
       </p>
-      {tooLarge.value.length > 0 && <FileOffer />}
+      {url !== null && <JobOffer start={() => startLarge(url, files)} />}
     </>
   );
-}
-
-/** What only reads files knows nothing of jobs: whether the server has any is asked for. */
-function FileOffer() {
-  useEffect(() => {
-    void askForJobs();
-  }, []);
-  return available.value ? <JobOffer start={startLarge} /> : null;
 }
 
 /** Shows where to drop while a file is dragged over the page. */
