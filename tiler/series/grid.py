@@ -95,3 +95,8 @@ class Image:
     offset: float = 0.0
     nodata: float | None = None
     overview: int = 1
+
+    @property
+    def is_in_full(self) -> bool:
+        """Whether it is read in full resolution, and not from an overview."""
+        return self.overview == 1

@@ -37,7 +37,7 @@ class Patience:
         if time.monotonic() - self._began > self.gdal_seconds:
             why, advice = (
                 ("is not in the block index", "run sen2extract reconcile --fix")
-                if image.overview == 1
+                if image.is_in_full
                 else ("is read from its overview", "ask for a shorter datetime, or send it as a job")
             )
             raise UnreadableError(

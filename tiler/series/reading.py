@@ -60,7 +60,7 @@ def read_window(image: Image, window: Window) -> NDArray[Any]:
         with rasterio.open(image.path) as source:
             if (source.height // image.overview, source.width // image.overview) != image.grid.shape:
                 raise UnreadableError(f"{image.key} is not of the size that the catalogue says: reconcile the archive")
-            if image.overview == 1:
+            if image.is_in_full:
                 stored: NDArray[Any] = source.read(1, window=area)
                 return stored
             factors = source.overviews(1)

@@ -49,7 +49,7 @@ class Want:
     @property
     def is_indexed(self) -> bool:
         """Whether packs and the block index may know where it lies: they know nothing of overviews."""
-        return self.image.overview == 1
+        return self.image.is_in_full
 
     @property
     def is_packed(self) -> bool:
@@ -123,7 +123,7 @@ class Blocks:
         if want is not None and window in want.delivered:
             return want.delivered[window]
         if located is None or want is None:
-            counted = image.overview == 1 and (want is None or want.is_left)
+            counted = image.is_in_full and (want is None or want.is_left)
             return self._by_gdal(image, window, counted=counted)
         if not blocks.fits(image, located.image):
             raise UnreadableError(f"{image.key} is not of the size that the catalogue says: reconcile the archive")
