@@ -1,10 +1,8 @@
 """The index product of a scene that is held: made, or made again with what it lacks, from the stored images."""
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-
-import pystac
 
 from ingest import ledger, watched
 from ingest.convert import Step, write_indices
@@ -14,9 +12,9 @@ from ingest.ledger import Claim, Entry, Subject
 from ingest.omnicloudmask import cloud_model
 from ingest.outcome import Outcome, Result
 from ingest.pipeline import ERRORS, state_of
-from ingest.prepared import Prepared, Target
+from ingest.prepared import Target
 from ingest.products.stored import StoredProduct
-from ingest.publishing import assets_of, names_of, prefixes_of, put_documents, upload, with_model
+from ingest.publishing import assets_of, names_of, prefixes_of, publish, put_documents, upload, with_model
 from ingest.retry import patiently
 from ingest.stopwatch import Stopwatch
 from ingest.store import Store
@@ -150,21 +148,8 @@ def _derive(item: Item, claim: Claim, settings: Settings, watch: Stopwatch, warn
     described = index_item(with_model(product.scene, prepared, model), assets_of(prepared), product.footprint, settings)
     put_documents([described], prefixes, store, settings, watch)
     watch("publish")
-    patient(_publish, described, prepared, claim, settings, timings=watch.seconds(), warning=warning)
+    patient(
+        publish, [described], prepared, claim, settings,
+        timings=watch.seconds(), warning=warning, beside=[f"{L2A}/{claim.id}"],
+    )  # fmt: skip
     return names_of([described])
-
-
-def _publish(
-    item: pystac.Item,
-    files: Iterable[Prepared],
-    claim: Claim,
-    settings: Settings,
-    *,
-    timings: Mapping[str, float],
-    warning: str | None,
-) -> None:
-    with transaction(settings, None, f"{item.id}: its index product cannot be published") as tx:
-        changed = catalog.publish([item], settings, tx, assets=assets_of(files))
-        ids = [item_id for _, item_id in changed]
-        held = catalog.existing(tx, [f"{L2A}/{item.id}", *names_of([item])])
-        ledger.published(tx, claim, held, ids, timings=timings, warning=warning)

@@ -4,14 +4,12 @@ The ledger goes with it (see `ingest.ledger`); a store or database that is away 
 """
 
 import logging
-from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC
 from typing import Literal
 
 import psycopg
-import pystac
 
 from ingest import ledger, watched
 from ingest.convert import Step, convert
@@ -21,15 +19,14 @@ from ingest.inventory import inventory
 from ingest.ledger import Claim, Entry, Subject
 from ingest.omnicloudmask import cloud_model
 from ingest.outcome import Outcome, Result
-from ingest.prepared import Prepared
 from ingest.products import open_product
 from ingest.products.base import Product
 from ingest.products.sen2chain import IndexArchiveProduct
 from ingest.publishing import (
-    assets_of,
     items_of,
     names_of,
     prefixes_of,
+    publish,
     put_documents,
     scene_collection_of,
     upload,
@@ -143,25 +140,9 @@ def _convert_and_publish(product: Product, claim: Claim, settings: Settings, wat
     items = items_of(product.scene, conversion, settings, model)
     put_documents(items, prefixes, store, settings, watch)
     watch("publish")
-    patiently(settings)(_publish, items, files, claim, settings, timings=watch.seconds(), warning=conversion.warning)
+    patiently(settings)(publish, items, files, claim, settings, timings=watch.seconds(), warning=conversion.warning)
     watch("done")
     return Result("published", conversion.warning, names_of(items))
-
-
-def _publish(
-    items: list[pystac.Item],
-    files: Iterable[Prepared],
-    claim: Claim,
-    settings: Settings,
-    *,
-    timings: Mapping[str, float],
-    warning: str | None,
-) -> None:
-    """The one transaction that makes a product visible: items, block index, ledger, what is superseded."""
-    with transaction(settings, None, f"{claim.id}: cannot be published") as tx:
-        changed = catalog.publish(items, settings, tx, assets=assets_of(files))
-        ids = [item_id for _, item_id in changed]
-        ledger.published(tx, claim, names_of(items), ids, timings=timings, warning=warning)
 
 
 def _note_held(product: Product, claim: Claim, settings: Settings, watch: Stopwatch) -> None:

@@ -1,18 +1,22 @@
-"""Files into the bucket, and the items that name them: what goes before the one transaction that publishes."""
+"""Files into the bucket, the items that name them, and the one transaction that publishes."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import pystac
 
+from ingest import ledger
 from ingest.convert import Conversion
+from ingest.ledger import Claim
 from ingest.omnicloudmask import CloudModel
 from ingest.prepared import Prepared
 from ingest.retry import patiently
 from ingest.stopwatch import Stopwatch
 from ingest.store import Store
+from stac import catalog
 from stac.collections import INDICES, L1C, L2A
+from stac.database import transaction
 from stac.items import index_item, scene_item
 from stac.naming import item_key, item_prefix
 from stac.scene import Scene, StoredAsset
@@ -36,6 +40,26 @@ def put_documents(
         prefix = prefixes["indices" if item.collection_id == INDICES else "scene"]
         content = json.dumps(item.to_dict(include_self_link=False, transform_hrefs=False)).encode()
         patiently(settings)(store.put_document, item_key(prefix), content, "application/geo+json")
+
+
+def publish(
+    items: Sequence[pystac.Item],
+    files: Iterable[Prepared],
+    claim: Claim,
+    settings: Settings,
+    *,
+    timings: Mapping[str, float],
+    warning: str | None,
+    beside: Sequence[str] = (),
+) -> None:
+    """The one transaction that makes a product visible: items, block index, ledger, what is superseded.
+
+    `beside` are items (`collection/id`) of the product that the catalogue may hold from before.
+    """
+    with transaction(settings, None, f"{claim.id}: cannot be published") as tx:
+        changed = catalog.publish(items, settings, tx, assets=assets_of(files))
+        held = [*names_of(items), *catalog.existing(tx, beside)]
+        ledger.published(tx, claim, held, [item_id for _, item_id in changed], timings=timings, warning=warning)
 
 
 def items_of(
