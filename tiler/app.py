@@ -42,7 +42,7 @@ from tiler.opening import engine_of
 from tiler.reader import AssetReader, ItemReader, MosaicBackend, MosaicItemReader
 from tiler.rendering import colormap_params, render_params
 from tiler.sane import sane
-from tiler.series.engine import Limits
+from tiler.series.limits import Limits
 from tiler.series.objects import use_store
 from tiler.settings import TilerSettings
 

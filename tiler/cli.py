@@ -149,7 +149,7 @@ def _engine(tiler: "TilerSettings") -> "Iterator[Engine]":
     from stac.settings import Settings
     from tiler.opening import engine_of
     from tiler.series import objects
-    from tiler.series.engine import Limits
+    from tiler.series.limits import Limits
 
     settings = Settings()
     with database.connect(settings):  # a pool would try for long, and not say why it cannot

@@ -22,18 +22,20 @@ from stac.problems import UNAVAILABLE
 from tiler.answers import Explanation, TimeSeries, schema
 from tiler.bodies import UNNAMED, read_files
 from tiler.presence import Lines, while_wanted
-from tiler.series.engine import Engine, Plan, Stopwatch
+from tiler.series.engine import Engine, Plan
 from tiler.series.errors import DatabaseAwayError, SeriesRequestError
 from tiler.series.features import Feature, parse_features, point
 from tiler.series.formats import FORMATS, Format, choose_format, file_name
+from tiler.series.interval import format_time
 from tiler.series.lines import can_stream, stream
 from tiler.series.refine import refine
-from tiler.series.request import COLLECTIONS, PARAMETERS, SeriesRequest, format_time, parse_explain, parse_request
+from tiler.series.request import COLLECTIONS, PARAMETERS, SeriesRequest, parse_explain, parse_request
 from tiler.series.resolution import FINEST
 from tiler.series.rows import Row, Series, Told
 from tiler.series.units import Cost
 from tiler.series.uploads import UploadLimits, read_upload
 from tiler.settings import TilerSettings
+from tiler.timing import Stopwatch
 
 _PLACE = re.compile(
     r"(?P<lon>[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?),(?P<lat>[+-]?(\d+\.?\d*?|\.\d+)([eE][+-]?\d+)?)(\.(?P<suffix>[a-zA-Z]\w*))?"

@@ -4,7 +4,8 @@ from psycopg_pool import ConnectionPool
 
 from stac.settings import Settings
 from tiler.series import objects
-from tiler.series.engine import Engine, Limits
+from tiler.series.engine import Engine
+from tiler.series.limits import Limits
 from tiler.settings import TilerSettings
 
 

@@ -24,7 +24,7 @@ from tiler.jobs.airflow import Airflow
 from tiler.series import objects, pieces
 from tiler.series.batch import tasks
 from tiler.series.batch.shelf import Shelf
-from tiler.series.engine import Limits
+from tiler.series.limits import Limits
 from tiler.settings import TilerSettings
 
 sys.path.append(str(Path(__file__).parent))

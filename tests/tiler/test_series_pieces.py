@@ -13,8 +13,8 @@ from shapely.geometry import mapping
 
 from tiler.series import objects, pieces, tallies
 from tiler.series.coverage import Coverages, Packed, cover
-from tiler.series.engine import Limits
 from tiler.series.grid import Grid
+from tiler.series.limits import Limits
 from tiler.series.statistics import Pixels, merge, summarise
 from tiler.series.tallies import Tally, merged
 

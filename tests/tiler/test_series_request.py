@@ -3,7 +3,8 @@ from datetime import UTC, datetime
 import pytest
 
 from tiler.series.errors import SeriesRequestError, SeriesTooLargeError
-from tiler.series.request import Interval, format_time, parse_interval, parse_request
+from tiler.series.interval import Interval, format_time, parse_interval
+from tiler.series.request import parse_request
 
 INDICES = "sentinel-2-indices"
 

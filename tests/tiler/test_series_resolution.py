@@ -14,7 +14,7 @@ from shapely.geometry import mapping
 
 from ingest.pipeline import ingest_product
 from ingest.sample import write_product
-from tiler.series.engine import Limits
+from tiler.series.limits import Limits
 
 SIZE = 1200
 """Pixels of a product that has overviews of two and of four times the size, of its 20 m bands as well."""

@@ -27,10 +27,12 @@ from tiler.series.batch.documents import (
 from tiler.series.batch.shelf import MissingFileError, Shelf
 from tiler.series.batch.survey import JobLimits, check_features, estimate, survey
 from tiler.series.batch.tasks import remove
-from tiler.series.engine import UNBOUNDED, Engine, Limits
+from tiler.series.engine import Engine
 from tiler.series.errors import SeriesError
 from tiler.series.features import Feature
-from tiler.series.request import SeriesRequest, format_time
+from tiler.series.interval import format_time
+from tiler.series.limits import UNBOUNDED, Limits
+from tiler.series.request import SeriesRequest
 from tiler.series.version import NAME, VERSION
 from tiler.settings import TilerSettings
 

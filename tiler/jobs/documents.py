@@ -6,7 +6,7 @@ from typing import Any
 
 from stac.jobs import Job
 from stac.settings import Settings
-from tiler.series.request import format_time
+from tiler.series.interval import format_time
 from tiler.settings import TilerSettings
 
 _JSON = "application/json"

@@ -23,7 +23,8 @@ from stac.indices import Index
 from stac.naming import Baseline
 from tiler.series.errors import SeriesRequestError
 from tiler.series.grid import Grid, Image
-from tiler.series.request import INDICES_COLLECTION, L1C_COLLECTION, L2A_COLLECTION, Interval, SeriesRequest
+from tiler.series.interval import Interval
+from tiler.series.request import INDICES_COLLECTION, L1C_COLLECTION, L2A_COLLECTION, SeriesRequest
 
 MASK = "MASK"
 

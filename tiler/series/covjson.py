@@ -15,7 +15,8 @@ from shapely.geometry import MultiPoint, Point, Polygon
 
 from stac.indices import INDICES
 from tiler.series.features import Feature
-from tiler.series.request import SeriesRequest, format_time
+from tiler.series.interval import format_time
+from tiler.series.request import SeriesRequest
 from tiler.series.rows import STATUSES, Row, Series
 from tiler.series.summary import about, summary
 from tiler.series.tables import SMOOTHED, number, series_name

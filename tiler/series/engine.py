@@ -2,8 +2,6 @@
 
 import hashlib
 import json
-import math
-import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -16,46 +14,26 @@ import shapely
 from obstore.store import S3Store
 from psycopg_pool import ConnectionPool
 
-from stac.bands import BANDS
 from tiler.series import packs, piecewise, stacks
 from tiler.series.acquisitions import Nearest, Observation, find, nearest
-from tiler.series.errors import SeriesTooLargeError
 from tiler.series.features import Feature, around
+from tiler.series.limits import Limits, refuse_huge
 from tiler.series.overpasses import Acquisition, Overpasses
 from tiler.series.overviews import in_resolution
 from tiler.series.patience import Guarded, Patience
 from tiler.series.pieces import is_large
 from tiler.series.request import SeriesRequest
-from tiler.series.resolution import advice, coarser
 from tiler.series.rows import Row, Series, Told, ordered
 from tiler.series.sampling import Sampler
 from tiler.series.units import Blocks, Cost, Unit, fetch, locate, total, units
 from tiler.series.version import VERSION
 
-_WIDEST = 3.0
-"""Degrees: what is wider or higher than three tiles is refused without asking the catalogue."""
 _PIXELS_AT_ONCE = 8_000_000
 _LOCATED_AT_ONCE = 2000
 _PIXELS_IN_HAND = 10_000
 _NUMBERS_AT_ONCE = 32_000_000
 _DECODED_AT_ONCE = 64_000_000
 """Numbers of two bytes: small places all over a tile need few pixels of very many blocks."""
-
-
-UNBOUNDED = 2**62
-"""As a limit: none that anybody reaches."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Limits:
-    """What one request may cost: pixels of a feature's bounding box, and pixels x acquisitions x images.
-
-    `job_pixels` is what a job reads of a feature, where there are jobs: to be named in a refusal.
-    """
-
-    feature_pixels: int = 4_000_000
-    pixel_reads: int = 400_000_000
-    job_pixels: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,7 +98,7 @@ class Engine:
         seen = {id(found): found for one in acquisitions for found in one.bare}
         observations = sorted(seen.values(), key=lambda found: (found.acquired, found.tile, found.item_id))
         sizes = [one.pixels for one in acquisitions]
-        self._check_cost(acquisitions, sizes, request)
+        self.limits.check(acquisitions, request)
         return Plan(
             request=request,
             features=features,
@@ -240,56 +218,6 @@ class Engine:
             return _sample(sampler, unit, source, known)
         return (self._fetchers if many else self._executor).submit(_sample, sampler, unit, source, known)
 
-    def _check_cost(self, acquisitions: Sequence[Acquisition], sizes: Sequence[int], request: SeriesRequest) -> None:
-        images = _images_per_item(request)
-        for one in acquisitions:
-            if one.box > self.limits.feature_pixels:
-                raise self._too_large(one, request)
-        reads = sum(sizes) * images
-        if reads > self.limits.pixel_reads:
-            better = coarser(reads, self.limits.pixel_reads, request.resolution, request.sources)
-            raise SeriesTooLargeError(
-                f"the request asks for {reads} pixel reads ({len(sizes)} acquisitions of features, {images} images "
-                f"each), at most {self.limits.pixel_reads} are done at once: ask for fewer or smaller features, a "
-                f"shorter datetime or fewer indices{advice(better)}",
-                resolution=better,
-            )
-
-    def _too_large(self, one: Acquisition, request: SeriesRequest) -> SeriesTooLargeError:
-        """What is said of a feature of too many pixels: whether a job or coarser pixels would do."""
-        most, job = self.limits.feature_pixels, self.limits.job_pixels
-        do = (
-            f"send it as a job, which reads up to {job} in full resolution" if one.box <= job
-            else "split it or draw a smaller one"
-        )  # fmt: skip
-        better = coarser(one.box, most, request.resolution, request.sources)
-        quicker = ", which is quicker" if better and one.box <= job else ""
-        return SeriesTooLargeError(
-            f"feature {one.feature.id}: its bounding box holds {one.box} pixels, at most {most} are read at once: "
-            f"{do}{advice(better)}{quicker}",
-            pixels=one.box,
-            resolution=better,
-        )
-
-
-@dataclass(kw_only=True)
-class Stopwatch:
-    """Milliseconds per named step, as `Server-Timing` wants them."""
-
-    laps: dict[str, float] = field(default_factory=dict)
-    _last: float = field(default_factory=time.perf_counter)
-
-    def lap(self, name: str) -> None:
-        """Note the time since the last lap as that of `name`."""
-        now = time.perf_counter()
-        self.laps[name] = (now - self._last) * 1000
-        self._last = now
-
-    @property
-    def header(self) -> str:
-        """The value of a `Server-Timing` header."""
-        return ", ".join(f"{name};dur={duration:.1f}" for name, duration in self.laps.items())
-
 
 def _sample(sampler: Sampler, unit: Unit, source: Blocks, known: stacks.Rows) -> list[Row]:
     return [
@@ -321,22 +249,3 @@ def _next_of(pending: deque[list[Row] | Future[list[Row]]]) -> list[Row]:
     while pending and (isinstance(pending[0], list) or pending[0].done()):
         rows += _taken(pending.popleft())
     return rows
-
-
-def refuse_huge(feature: Feature) -> None:
-    """Raises `SeriesTooLargeError` for a feature that is larger than three tiles."""
-    if feature.is_points:
-        return
-    for part in shapely.get_parts(feature.geometry):
-        west, south, east, north = part.bounds
-        if max(east - west, north - south) > _WIDEST:
-            raise SeriesTooLargeError(
-                f"feature {feature.id} is {east - west:.1f} x {north - south:.1f} degrees, at most {_WIDEST:g} are "
-                "read at once: draw a smaller one",
-                pixels=math.inf,
-            )
-
-
-def _images_per_item(request: SeriesRequest) -> int:
-    bands = {band for index in request.indices for band in index.bands}
-    return 1 + max(len(request.names), len(bands & set(BANDS)))

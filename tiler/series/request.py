@@ -2,10 +2,8 @@
 
 import json
 import math
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, Literal, cast, get_args
 
 import cql2
@@ -18,6 +16,7 @@ from stac.masks import DEFAULT_PROFILE, Profile, get_profile
 from stac.search import check_text
 from stac.vocabulary import check_properties
 from tiler.series.errors import SeriesRequestError, SeriesTooLargeError
+from tiler.series.interval import EVER, Interval, parse_interval
 from tiler.series.periods import Step, count_at_most, parse_step
 from tiler.series.resolution import FINEST, RESOLUTIONS, choices, gsd
 
@@ -35,24 +34,9 @@ PARAMETERS = (
     "smooth", "percentiles", "profile", "order", "resolution", "f", "explain",
 )  # fmt: skip
 
-_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
-_TIME = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}([.,]\d+)?([Zz]|[+-]\d{2}:\d{2})")
 _MOST_PERCENTILES = 20
 _MOST_FILTER_CHARACTERS = 10_000
 _MOST_STEPS = 5_000
-
-
-@dataclass(frozen=True, kw_only=True)
-class Interval:
-    """A span of time, ends included; None is open."""
-
-    start: datetime | None = None
-    end: datetime | None = None
-
-    def __str__(self) -> str:
-        if self.start is not None and self.start == self.end:
-            return format_time(self.start)
-        return "/".join(".." if end is None else format_time(end) for end in (self.start, self.end))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +46,7 @@ class SeriesRequest:
     collection: str
     indices: tuple[Index, ...] = ()
     assets: tuple[str, ...] = ()
-    interval: Interval = Interval()
+    interval: Interval = EVER
     mask: Profile
     min_valid: float = 0.0
     max_cloud_cover: float | None = None
@@ -140,28 +124,6 @@ def parse_request(
 def parse_explain(parameters: Mapping[str, str]) -> bool:
     """Whether only the cost is asked for; raises `SeriesRequestError`."""
     return _choose("explain", parameters.get("explain", "").strip() or "false", ("true", "false")) == "true"
-
-
-def parse_interval(text: str) -> Interval:
-    """An RFC 3339 instant or interval; `..` or nothing is an open end, a bare date means the whole day."""
-    ends = text.split("/")
-    if len(ends) == 1:
-        return Interval(start=_parse_time(text, last=False), end=_parse_time(text, last=True))
-    if len(ends) != 2:  # noqa: PLR2004
-        raise SeriesRequestError(f"datetime={text!r} is neither an instant nor an interval start/end")
-    start, end = (
-        None if end in ("", "..") else _parse_time(end, last=last)
-        for end, last in zip(ends, (False, True), strict=True)
-    )
-    if start is not None and end is not None and start > end:
-        raise SeriesRequestError(f"datetime={text!r} ends before it starts")
-    return Interval(start=start, end=end)
-
-
-def format_time(moment: datetime) -> str:
-    """RFC 3339 in UTC, with a fraction only where there is one."""
-    utc = moment.astimezone(UTC)
-    return utc.strftime("%Y-%m-%dT%H:%M:%S") + (f".{utc.microsecond:06d}".rstrip("0") if utc.microsecond else "") + "Z"
 
 
 def _check_names(collection: str, parameters: Mapping[str, str]) -> None:
@@ -269,20 +231,6 @@ def _parse_percentiles(text: str) -> tuple[float, ...]:
     if len(values) > _MOST_PERCENTILES:
         raise SeriesRequestError(f"{len(values)} percentiles asked: at most {_MOST_PERCENTILES}")
     return values
-
-
-def _parse_time(text: str, *, last: bool) -> datetime:
-    try:
-        if _DATE.fullmatch(text):
-            day = datetime.fromisoformat(text).replace(tzinfo=UTC)
-            return day.replace(hour=23, minute=59, second=59, microsecond=999_999) if last else day
-        if _TIME.fullmatch(text):
-            return datetime.fromisoformat(text.upper().replace(",", ".")).astimezone(UTC)
-    except (ValueError, OverflowError) as error:
-        raise SeriesRequestError(f"datetime={text!r}: {error}") from error
-    raise SeriesRequestError(
-        f"datetime={text!r} is not RFC 3339: write 2025-01-05T03:11:21Z, or 2025-01-01T00:00:00Z/.. for an interval"
-    )
 
 
 def _parse_filter(text: str, language: str | None) -> Mapping[str, Any]:

@@ -7,7 +7,8 @@ from operator import attrgetter
 from typing import Any
 
 from stac.indices import SCALE
-from tiler.series.request import SeriesRequest, format_time
+from tiler.series.interval import format_time
+from tiler.series.request import SeriesRequest
 from tiler.series.rows import Row, Series
 from tiler.series.statistics import Statistics
 

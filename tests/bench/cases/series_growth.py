@@ -21,9 +21,9 @@ from servers import servers
 
 from stac.settings import Settings
 from tiler.app import use_store
-from tiler.series.engine import Limits
 from tiler.series.features import Feature, point
 from tiler.series.formats import FORMATS
+from tiler.series.limits import Limits
 from tiler.series.request import parse_request
 
 DATES = [int(size) for size in os.environ.get("BENCH_GROWTH_DATES", "10,100,500,1000,2000").split(",")]

@@ -10,7 +10,7 @@ from tiler.series.batch.combine import Combined
 from tiler.series.batch.documents import FEATURES, REQUEST
 from tiler.series.batch.writers import PARQUET
 from tiler.series.delimited import csv_text
-from tiler.series.request import format_time
+from tiler.series.interval import format_time
 from tiler.series.resolution import FINEST
 from tiler.series.rows import STATUSES
 from tiler.series.tables import Table

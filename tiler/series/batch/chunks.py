@@ -10,7 +10,8 @@ from tiler.series.batch.parts import DamagedPartError, pack, unpack
 from tiler.series.batch.shelf import MissingFileError, Shelf
 from tiler.series.engine import Engine, Plan
 from tiler.series.errors import SeriesError
-from tiler.series.request import Interval, SeriesRequest
+from tiler.series.interval import Interval
+from tiler.series.request import SeriesRequest
 from tiler.series.rows import Row
 
 _FAILED = ("unreadable", "partial")

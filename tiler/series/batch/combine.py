@@ -14,8 +14,8 @@ from tiler.series.batch.parts import unpack
 from tiler.series.batch.writers import Written, write
 from tiler.series.delimited import csv_text
 from tiler.series.features import Feature
+from tiler.series.interval import format_time
 from tiler.series.refine import refine
-from tiler.series.request import format_time
 from tiler.series.rows import Row, Series, ordered
 from tiler.series.tables import Table
 

@@ -12,9 +12,10 @@ from shapely.geometry.base import BaseGeometry
 
 from tiler.series.acquisitions import Observation, find
 from tiler.series.batch.documents import Pass
-from tiler.series.engine import Engine, refuse_huge
+from tiler.series.engine import Engine
 from tiler.series.errors import SeriesTooLargeError
 from tiler.series.features import Feature
+from tiler.series.limits import refuse_huge
 from tiler.series.request import SeriesRequest
 from tiler.series.resolution import advice, coarser
 

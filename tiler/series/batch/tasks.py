@@ -30,9 +30,10 @@ from tiler.series.batch.planning import Earlier, Sizes, plan_job
 from tiler.series.batch.shelf import MissingFileError, Shelf
 from tiler.series.batch.survey import survey
 from tiler.series.batch.writers import MEDIA_TYPES
-from tiler.series.engine import UNBOUNDED, Engine, Limits
+from tiler.series.engine import Engine
 from tiler.series.errors import SeriesError, SeriesRequestError, SeriesTooLargeError
 from tiler.series.formats import file_name
+from tiler.series.limits import UNBOUNDED, Limits
 from tiler.series.request import SeriesRequest
 from tiler.settings import TilerSettings
 
