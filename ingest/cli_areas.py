@@ -9,7 +9,6 @@ import typer
 
 if TYPE_CHECKING:
     from ingest.areas_import import Line
-    from stac.areas import Area
     from stac.settings import Settings
 
 areas = typer.Typer(
@@ -58,16 +57,17 @@ def list_areas(
     as_json: AsJson = False,
 ) -> None:
     """List the areas: name, state, place, days, clouds, provider, levels, comment, what is made, what is removed."""
+    from ingest.areas_shown import facts, print_table
     from stac import areas as table
 
     found = table.areas(_settings(), state=state)
     if as_json:
         typer.echo(json.dumps([area.model_dump() for area in found], indent=2))
     elif sys.stdout.isatty():
-        _table(found)
+        print_table(found)
     else:
         for area in found:
-            typer.echo("\t".join(_facts(area)))
+            typer.echo("\t".join(facts(area)))
     typer.echo(f"{len(found)} areas, {sum(area.enabled for area in found)} enabled", err=True)
 
 
@@ -272,34 +272,3 @@ def _settings() -> "Settings":
     from stac.settings import Settings
 
     return Settings()
-
-
-def _facts(area: "Area") -> list[str]:
-    place = " ".join([*area.tiles, *([area.geometry["type"]] if area.geometry else [])])
-    state = area.state if area.state == "requested" else "enabled" if area.enabled else "disabled"
-    cloud = "" if area.max_cloud is None else f"{area.max_cloud:g} %"
-    days = f"{area.first_day}..{area.last_day}"
-    wanted = [area.name, state, place, days, cloud, area.provider, " ".join(area.levels), area.comment]
-    return [*wanted, _made(area), _kept(area)]
-
-
-def _made(area: "Area") -> str:
-    """What of an area is not the archive's own choice: orbits, baselines, indices, masks."""
-    orbits = [f"R{orbit:03d}" for orbit in area.orbits]
-    return " ".join([*orbits, *([area.baseline] if area.baseline else []), *area.indices, *area.masks])
-
-
-def _kept(area: "Area") -> str:
-    from stac.areas_rules import show_rules
-
-    return "" if area.retention is None else show_rules(area.retention)
-
-
-def _table(found: "list[Area]") -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table("name", "state", "place", "days", "cloud", "provider", "levels", "comment", "made", "removed")
-    for area in found:
-        table.add_row(*_facts(area))
-    Console(markup=False).print(table)

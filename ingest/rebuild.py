@@ -8,7 +8,7 @@ from itertools import batched
 from posixpath import basename, dirname
 from typing import Any
 
-from ingest import block_index, ledger, pack_care
+from ingest import alignment, block_index, pack_care
 from ingest.store import Store
 from stac import catalog
 from stac.collections import COLLECTION_IDS
@@ -49,7 +49,7 @@ def rebuild(settings: Settings) -> Rebuilt:
     indexed = block_index.fill(settings)
     packs = pack_care.restore(settings, store)
     return Rebuilt(
-        items=items, indexed=len(indexed), entries=ledger.align(settings), refused=tuple(refused), packs=packs
+        items=items, indexed=len(indexed), entries=alignment.align(settings), refused=tuple(refused), packs=packs
     )
 
 

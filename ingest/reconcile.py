@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from posixpath import basename, dirname
 from typing import Any
 
-from ingest import block_index, ledger, pack_care
+from ingest import alignment, block_index, pack_care
 from ingest.derivation import derive_product, underived
 from ingest.handover import PREFIX
 from ingest.outcome import Outcome
@@ -96,7 +96,7 @@ def fix(settings: Settings, *, older_than: timedelta = SAFETY) -> Repair:
         derived=derived,
         indexed=block_index.fill(settings),
         observed=observations.repair(settings),
-        entries=ledger.align(settings),
+        entries=alignment.align(settings),
         unpacked=unpacked,
     )
 
@@ -111,7 +111,7 @@ def _remove_orphans(settings: Settings, older_than: timedelta) -> list[str]:
     limit = datetime.now(UTC) - older_than
     old = [key for key, written in store.entries() if written <= limit]
     # In this order: what is published after the listing is in the catalogue by now, or its worker still busy.
-    busy = ledger.busy(settings)
+    busy = alignment.busy(settings)
     named = {key for keys in object_keys(settings).values() for key in keys} | packs.objects(settings).keys()
     named |= export_keys(settings)
     orphans = [key for key in old if _is_orphan(key, named, busy)]

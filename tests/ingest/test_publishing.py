@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from workers import ASSETS, CONTEXT, Line, ingest_all, ingest_until
 
-from ingest import ledger
+from ingest import alignment, ledger
 from ingest.outcome import Outcome
 from ingest.pipeline import ingest_product
 from ingest.rebuild import rebuild
@@ -104,7 +104,7 @@ def state_of(settings: Settings, bucket: Store) -> dict[str, Any]:
 def wait_until_free(settings: Settings) -> None:
     """The database notices a moment later that a worker has died."""
     deadline = time.monotonic() + 60
-    while ledger.busy(settings):
+    while alignment.busy(settings):
         assert time.monotonic() < deadline, "the lock of a killed worker is still held"
         time.sleep(0.02)
 
@@ -390,6 +390,6 @@ def test_all_is_rebuilt_from_the_bucket_alone(
 def test_the_ledger_follows_the_catalogue(settings: Settings, write: Callable[..., str]) -> None:
     ingest(write(), settings=settings)
     catalog.remove([(L2A, SPEC.name), (INDICES, SPEC.name)], settings)
-    assert ledger.align(settings) == 1
+    assert alignment.align(settings) == 1
     assert entry(settings, SPEC.name)["state"] == "removed"
-    assert ledger.align(settings) == 0
+    assert alignment.align(settings) == 0

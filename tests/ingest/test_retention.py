@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from ingest import ledger, removed, retention
+from ingest import alignment, ledger, removed, retention
 from ingest.cli import app
 from ingest.derivation import derive_product, underived
 from ingest.errors import BusyError, StoreError
@@ -170,7 +170,7 @@ def test_a_product_goes_from_catalogue_and_bucket_and_stays_away(products: dict[
     assert (choice.wanted, "removed by retention" in choice.reason) == (False, True)
     (tile,) = gaps(settings)
     assert (tile.gaps, tile.held) == ([], 1)
-    assert ledger.align(settings) == 0
+    assert alignment.align(settings) == 0
 
     assert ingest_product(products[l1c], settings=settings, again="always").state == "published"
     assert ledger.entries(settings, [l1c])[l1c].removed == []

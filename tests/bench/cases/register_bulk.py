@@ -19,7 +19,7 @@ from pypgstac.load import Loader, Methods
 from registering import BATCH, Registered, products, register
 from servers import catalogue
 
-from ingest import ledger
+from ingest import alignment
 from stac.settings import Settings
 
 PRODUCTS = int(os.environ.get("BENCH_PRODUCTS", "1000"))
@@ -54,7 +54,7 @@ def _seconds(settings: Settings, batches: list[Batch]) -> float:
     started = time.perf_counter()
     with ThreadPoolExecutor(WRITERS) as pool:
         list(pool.map(lambda batch: register(settings, batch), batches))
-    ledger.align(settings)
+    alignment.align(settings)
     return time.perf_counter() - started
 
 
