@@ -37,15 +37,24 @@ class Base:
 
     def members(self, own: Mapping[str, Raw]) -> dict[str, bytes]:
         """The members of an object of which an item has its `own`."""
-        found = {name: self._member(name, bytes(text)) for name, text in own.items() if bytes(text) != _LEFT_OUT}
+        found = {}
+        for name, raw in own.items():
+            text = bytes(raw)
+            under = self._under.get(name)
+            if under is not None and text.startswith(b"{"):
+                found[name] = under.fill(text)
+            elif text != _LEFT_OUT:
+                found[name] = self._other(name, text)
         return found | {name: text for name, text in self._texts.items() if name not in own}
 
-    def _member(self, name: str, stored: bytes) -> bytes:
-        if name in self._under and stored.startswith(b"{"):
-            return self._under[name].fill(stored)
-        if _MARKER in stored or isinstance(self._value.get(name), list):
+    def _other(self, name: str, stored: bytes) -> bytes:
+        if _MARKER in stored or name in self._lists:
             return _hydrated(self._value.get(name), stored)
         return stored
+
+    @cached_property
+    def _lists(self) -> frozenset[str]:
+        return frozenset(name for name, value in self._value.items() if isinstance(value, list))
 
     @cached_property
     def _under(self) -> dict[str, "Base"]:
