@@ -12,6 +12,7 @@ from ingest import alignment, block_index, pack_care
 from ingest.store import Store
 from stac import catalog
 from stac.collections import COLLECTION_IDS
+from stac.database import connect
 from stac.naming import item_key
 from stac.settings import Settings
 
@@ -42,10 +43,12 @@ def rebuild(settings: Settings) -> Rebuilt:
     held = set(store.keys())
     refused: list[tuple[str, str]] = []
     items = 0
-    for keys in batched(sorted(filter(_is_document, held)), _BATCH):
-        documents = list(_readable(store, settings, keys, held, refused))
-        catalog.publish(documents, settings)
-        items += len(documents)
+    with connect(settings) as connection:
+        for keys in batched(sorted(filter(_is_document, held)), _BATCH):
+            documents = list(_readable(store, settings, keys, held, refused))
+            catalog.publish(documents, settings, connection)
+            connection.commit()
+            items += len(documents)
     indexed = block_index.fill(settings)
     packs = pack_care.restore(settings, store)
     return Rebuilt(

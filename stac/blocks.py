@@ -5,13 +5,14 @@ the places of its blocks from the upper left, in one of the two forms of `stac.s
 all, else plain. Derived data: `ingest.block_index` makes it again from the bucket.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, LiteralString
 
 from stac import spans
 from stac.database import Connection, connect
-from stac.scene import StoredAsset
+from stac.scene import Blocks, Grid, Radiometry, StoredAsset
 from stac.settings import Settings
 
 BLOCK = 256
@@ -75,14 +76,14 @@ _COPY = f"COPY sen2extract.blocks ({', '.join(_WRITTEN)}) FROM STDIN (FORMAT BIN
 # What is written anew, and what the items no longer name. OFFSET has each item looked up by the primary key.
 _CLEAR = """
 DELETE FROM sen2extract.blocks AS b USING (
-  SELECT held.* FROM unnest(%s::text[], %s::text[]) AS i (collection, item_id) CROSS JOIN LATERAL (
+  SELECT held.* FROM unnest(%b::text[], %b::text[]) AS i (collection, item_id) CROSS JOIN LATERAL (
     SELECT collection, item_id, asset, key FROM sen2extract.blocks
     WHERE collection = i.collection AND item_id = i.item_id OFFSET 0
   ) AS held
 ) AS held
 WHERE (b.collection, b.item_id, b.asset) = (held.collection, held.item_id, held.asset) AND (
-  held.key <> ALL(%s::text[]) OR (held.collection, held.item_id, held.asset) IN (
-    SELECT * FROM unnest(%s::text[], %s::text[], %s::text[])
+  held.key <> ALL(%b::text[]) OR (held.collection, held.item_id, held.asset) IN (
+    SELECT * FROM unnest(%b::text[], %b::text[], %b::text[])
   )
 )
 """
@@ -124,17 +125,34 @@ def write(tx: Connection, items: Iterable[Mapping[str, Any]], assets: Iterable[S
     `assets` are the files among which those of the items are; what an item no longer names is taken out.
     """
     by_key = {asset.key: asset for asset in assets if asset.blocks is not None}
-    items, named, rows = list(items), set(), []
+    items, named, images = list(items), set(), []
     for item in items:
-        keys = {name: _key(asset) for name, asset in item["assets"].items()}
-        named |= {key for key in keys.values() if key}
-        rows += [_row(item, name, by_key[key]) for name, key in keys.items() if key in by_key]
+        keys = {name: key for name, asset in item["assets"].items() if (key := _key(asset))}
+        named |= set(keys.values())
+        images += [(item, name, by_key[key]) for name, key in keys.items() if key in by_key]
+    rows = [_row(*image, told) for image, told in zip(images, _told([image[2] for image in images]), strict=True)]
     places = [[item[name] for item in items] for name in ("collection", "id")]
     written = [[row[place] for row in rows] for place in range(3)]
     tx.execute(_CLEAR, (*places, list(named), *written))
     if rows:
         _copy(tx, rows)
     return len(rows)
+
+
+def _told(images: Sequence[StoredAsset]) -> list[tuple[bytes, bool]]:
+    """What `spans` says of each of `images`, and whether it is row by row. Those of one size are packed together."""
+    alike: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
+    plain = []
+    for place, asset in enumerate(images):
+        blocks, grid, _ = _facts(asset)
+        plain.append(blocks.spans)
+        alike[-(-grid.width // BLOCK), len(blocks.spans)].append(place)
+    told = [(one, False) for one in plain]
+    for (columns, _), places in alike.items():
+        for place, rows in zip(places, spans.row_by_row([plain[place] for place in places], columns), strict=True):
+            if rows is not None:
+                told[place] = rows, True
+    return told
 
 
 def _copy(tx: Connection, rows: Iterable[tuple[Any, ...]]) -> None:
@@ -200,15 +218,18 @@ def _key(asset: Mapping[str, Any]) -> str | None:
     return href.removeprefix("s3://").partition("/")[2] if href else None
 
 
-def _row(item: Mapping[str, Any], name: str, asset: StoredAsset) -> tuple[Any, ...]:
-    blocks, grid, radiometry = asset.blocks, asset.grid, asset.radiometry
-    if blocks is None or grid is None or radiometry is None:
+def _facts(asset: StoredAsset) -> tuple[Blocks, Grid, Radiometry]:
+    if asset.blocks is None or asset.grid is None or asset.radiometry is None:
         raise ValueError(f"{asset.key}: an image without grid or radiometry cannot be indexed")
-    rows = spans.row_by_row(blocks.spans, -(-grid.width // BLOCK))
+    return asset.blocks, asset.grid, asset.radiometry
+
+
+def _row(item: Mapping[str, Any], name: str, asset: StoredAsset, told: tuple[bytes, bool]) -> tuple[Any, ...]:
+    blocks, grid, radiometry = _facts(asset)
     return (
         item["collection"], item["id"], name, asset.key,
         grid.epsg, grid.left, grid.top, grid.pixel_width,
         grid.height, grid.width, BLOCK, blocks.data_type, blocks.codec, blocks.predictor,
         radiometry.scale, radiometry.offset, radiometry.nodata,
-        blocks.spans if rows is None else rows, rows is not None,
+        *told,
     )  # fmt: skip

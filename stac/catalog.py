@@ -13,13 +13,13 @@ import pystac
 from stac import blocks, extents
 from stac.collections import COLLECTION_IDS
 from stac.database import Connection, connect, transaction
-from stac.errors import CatalogError, ExistsError, MissingError
+from stac.errors import ExistsError, MissingError
 from stac.holdings import existing, find_ids, get_item, products_held
 from stac.items import timestamp
 from stac.locks import hold, lock
 from stac.naming import ProductName
 from stac.prepare import migrate
-from stac.rows import Item, Key, by_collection, comparable, key_of, moment_of, present, store
+from stac.rows import Item, Key, by_collection, comparable, key_of, moment_of, store
 from stac.scene import StoredAsset
 from stac.settings import Settings
 from stac.supersede import mark_superseded
@@ -77,16 +77,11 @@ def publish(
         return []
     what = f"cannot publish {_names(incoming)}"
     with transaction(settings, connection, what) as tx:
-        lock(tx, _collections(incoming), map(moment_of, incoming.values()))
+        lock(tx, _collections(incoming), map(moment_of, incoming.values()), map(_acquisition, incoming))
         stored = _siblings(tx, incoming)
         _check_expectation(expect, set(incoming), set(incoming) & set(stored))
         blocks.write(tx, incoming.values(), assets)
-        # Last, because writers of a partition wait for one another from here on until the transaction ends.
-        written = _write(tx, stored, {**stored, **incoming}, settings)
-        missing = set(incoming) - present(tx, incoming)
-        if missing:
-            raise CatalogError(f"{what}: the catalogue lost {_names(missing)}")
-    return written
+        return _write(tx, stored, {**stored, **incoming}, settings)
 
 
 def remove(items: Iterable[Key], settings: Settings, connection: Connection | None = None) -> int:
@@ -101,14 +96,18 @@ def remove(items: Iterable[Key], settings: Settings, connection: Connection | No
             blocks.remove(tx, collection, ids)
         left = {key: item for key, item in stored.items() if key not in gone}
         _write(tx, left, left, settings)
-        extents.tell_all(tx)
+        extents.forget(tx, _collections(keys))
+        extents.tell(tx, _collections(keys))
     return len(gone)
 
 
 def refresh_extents(settings: Settings) -> None:
     """Set the extents of all collections by their items. `publish` and `remove` keep them true; this repairs them."""
     with connect(settings) as connection:
-        extents.tell_all(connection)
+        collections = [row[0] for row in connection.execute("SELECT id FROM pgstac.collections").fetchall()]
+        lock(connection, collections)
+        extents.forget(connection, collections)
+        extents.tell(connection, collections)
 
 
 def _document(item: pystac.Item | Item) -> Item:
@@ -133,6 +132,16 @@ def _names(keys: Iterable[Key]) -> str:
     return ", ".join("/".join(key) for key in sorted(keys))
 
 
+def _acquisition(key: Key) -> str:
+    """Name of what may not be written by two at once: an item with all that it may supersede, and that may it."""
+    collection, item_id = key
+    return f"{collection}/{_take_and_tile(item_id) if collection in COLLECTION_IDS else item_id}"
+
+
+def _take_and_tile(item_id: str) -> str:
+    return item_id[_TAKE] + item_id[_TILE]
+
+
 def _siblings(tx: Connection, keys: Iterable[Key]) -> dict[Key, Item]:
     """The stored items of the acquisitions to which `keys` belong, those of `keys` included."""
     keys = set(keys)
@@ -141,7 +150,7 @@ def _siblings(tx: Connection, keys: Iterable[Key]) -> dict[Key, Item]:
     rows = []
     if ours:
         starts = [ProductName.parse(item_id).datatake_start for _, item_id in ours]
-        names = [item_id[_TAKE] + item_id[_TILE] for _, item_id in ours]
+        names = [_take_and_tile(item_id) for _, item_id in ours]
         rows += tx.execute(_ACQUIRED, ([collection for collection, _ in ours], starts, names)).fetchall()
     for collection, ids in by_collection(others).items():
         rows += tx.execute(_NAMED, (collection, ids)).fetchall()

@@ -13,6 +13,7 @@ from psycopg.types.json import Jsonb
 
 from stac.collections import EVERYWHERE
 from stac.database import Connection
+from stac.locks import Moment
 
 _SETTING = "pgstac.update_collection_extent"
 _WIDEN = """
@@ -32,6 +33,23 @@ SELECT pgstac.update_partition_stats(partition, true, true) FROM (
   WHERE collection = %s AND partition_dtrange @> ANY(%s::timestamptz[]) ORDER BY partition
 ) AS p
 """
+# Those of partitions that are there; ordered, as pgSTAC's triggers lock them.
+_RESERVE = """
+SELECT FROM pgstac.partition_stats AS p WHERE EXISTS (
+  SELECT FROM unnest(%s::text[], %s::timestamptz[]) AS w (collection, starts)
+  WHERE w.collection = p.collection AND p.partition_dtrange @> w.starts
+) ORDER BY p.partition FOR NO KEY UPDATE
+"""
+# pgSTAC keeps the last outline of a partition that has become empty.
+_FORGET = """
+UPDATE pgstac.partition_stats SET spatial = NULL WHERE partition IN (
+  SELECT partition FROM pgstac.partition_stats
+  WHERE collection = ANY(%(collections)s) AND lower_inf(dtrange) AND upper_inf(dtrange) AND spatial IS NOT NULL
+    AND (%(moments)s::timestamptz[] IS NULL OR partition_dtrange @> ANY(%(moments)s))
+  ORDER BY partition FOR NO KEY UPDATE
+)
+"""
+# Without any partition that holds something, pgSTAC's JSON null would stand there.
 _TELL = """
 UPDATE pgstac.collections SET content = jsonb_set(content, '{extent}', w.extent) FROM (
   SELECT coalesce((
@@ -50,6 +68,7 @@ UPDATE pgstac.collections SET content = jsonb_set(content, '{extent}', w.extent)
 class Span(NamedTuple):
     """What items of a partition span: starts, ends, and the box around them as PostGIS writes it."""
 
+    collection: str
     partition: str
     first: datetime
     last: datetime
@@ -63,29 +82,32 @@ def defer(tx: Connection, *, yes: bool = True) -> None:
     tx.execute("SELECT set_config(%s, %s, true)", (_SETTING, "false" if yes else ""))
 
 
-def widen(tx: Connection, spans: Iterable[Span]) -> None:
-    """Have the record of partitions include what is new in them."""
-    for span in spans:
-        tx.execute(_WIDEN, span._asdict())
+def reserve(tx: Connection, moments: Iterable[Moment]) -> None:
+    """Keep others from the record of the partitions of `moments`."""
+    wanted = {(moment.collection, moment.starts) for moment in moments}
+    collections, starts = zip(*sorted(pair for pair in wanted if pair[1] is not None), strict=True)
+    tx.execute(_RESERVE, (list(collections), list(starts)))
+
+
+def widen(tx: Connection, spans: Iterable[Span]) -> set[str]:
+    """Have the record of partitions include what is new in them; returns the collections of which it was not so."""
+    return {span.collection for span in spans if tx.execute(_WIDEN, span._asdict()).rowcount}
 
 
 def measure(tx: Connection, collection: str, moments: Sequence[str]) -> None:
     """Read the partitions of `moments` again, since something in them has moved."""
     tx.execute(_MEASURE, (collection, list(moments)))
+    tx.execute(_FORGET, {"collections": [collection], "moments": list(moments)})
 
 
-def tell(tx: Connection, collection: str) -> None:
-    """Set the extent of a collection by the record of its partitions; without any item it is everywhere."""
-    # pgSTAC keeps the last outline of a partition that has become empty, and writes JSON null for no extent.
-    tx.execute(
-        "UPDATE pgstac.partition_stats SET spatial = NULL "
-        "WHERE collection = %s AND lower_inf(dtrange) AND upper_inf(dtrange) AND spatial IS NOT NULL",
-        (collection,),
-    )
-    tx.execute(_TELL, {"collection": collection, "everywhere": Jsonb(EVERYWHERE)})
+def forget(tx: Connection, collections: Iterable[str]) -> None:
+    """Have the record of partitions say of those that have become empty that they are nowhere."""
+    tx.execute(_FORGET, {"collections": list(collections), "moments": None})
 
 
-def tell_all(tx: Connection) -> None:
-    """Set the extents of all collections."""
-    for (collection,) in tx.execute("SELECT id FROM pgstac.collections ORDER BY id").fetchall():
-        tell(tx, collection)
+def tell(tx: Connection, collections: Iterable[str]) -> None:
+    """Set the extent of collections by the record of their partitions; without any item it is everywhere."""
+    for collection in sorted(collections):
+        # First, so that what others have told of other partitions is seen.
+        tx.execute("SELECT FROM pgstac.collections WHERE id = %s FOR NO KEY UPDATE", (collection,))
+        tx.execute(_TELL, {"collection": collection, "everywhere": Jsonb(EVERYWHERE)})

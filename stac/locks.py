@@ -2,9 +2,14 @@
 
 Locks are always taken in this order, so that writers neither deadlock nor lose rows: first that of the catalogue's
 layout (shared; exclusive where a partition has to be made or widened, because that locks pgSTAC's table of items),
-then one per collection in the order of names. All are advisory, end with the transaction, and do not hinder readers.
-Rows of pgSTAC's tables that writers share come after: those of partitions, then those of collections, both in the
-order of names.
+then one per collection in the order of names (shared by those who say which acquisitions they write, exclusive for
+whoever may do anything), then one per acquisition in the order of their numbers. All are advisory, end with the
+transaction, and do not hinder readers. Rows of pgSTAC's tables that writers share come after, and as late as can be,
+since writers of a partition wait for one another from there on: those of partitions, then those of collections, both in
+the order of names (`stac.extents`).
+
+Partitions are looked at under the layout's lock. Before it, a constraint that somebody is just replacing would seem to
+be none.
 """
 
 from collections.abc import Iterable, Sequence
@@ -15,6 +20,8 @@ from stac.database import Connection
 
 _LOCKS = 0x53324550  # the number space of our advisory locks: "S2EP"
 _LAYOUT = 0
+# Locks of PostgreSQL lie in a table of some thousand entries for all connections: whoever needs more locks collections.
+_ACQUISITIONS = 250
 # Where there is no partition for a moment, or one whose constraints (pgSTAC's own are as narrow as what was loaded) do
 # not take it.
 _UNREADY = """
@@ -30,6 +37,11 @@ WHERE NOT coalesce(
   AND m.constraint_edtrange @> tstzrange(g.first_end, g.last_end, '[]'), false
 ) ORDER BY g.collection, g.first
 """
+_LOCK_ACQUISITIONS = """
+SELECT pg_advisory_xact_lock(number) FROM (
+  SELECT DISTINCT hashtextextended(name, %s) AS number FROM unnest(%b::text[]) AS name ORDER BY 1
+) AS n
+"""
 
 type _Unready = tuple[str, str | None, datetime, datetime, datetime, datetime]
 
@@ -42,14 +54,25 @@ class Moment(NamedTuple):
     ends: str | None
 
 
-def lock(tx: Connection, collections: Iterable[str], moments: Iterable[Moment] = ()) -> None:
-    """Take the locks for writing to collections, and make the partitions that items of `moments` need."""
-    wanted = sorted({moment for moment in moments if moment.starts is not None})
-    _make_room(tx, wanted)
+def lock(
+    tx: Connection,
+    collections: Iterable[str],
+    moments: Iterable[Moment] = (),
+    acquisitions: Iterable[str] | None = None,
+) -> None:
+    """Take the locks for writing to collections, and make the partitions that items of `moments` need.
+
+    With `acquisitions`, names of all that is written, others may write to the same collections meanwhile, but not to
+    these.
+    """
+    _make_room(tx, sorted({moment for moment in moments if moment.starts is not None}))
+    names = None if acquisitions is None else sorted(set(acquisitions))
+    alone = names is None or len(names) > _ACQUISITIONS
     for collection in sorted(set(collections)):
-        tx.execute("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", (_LOCKS, collection))
-    # Nobody else writes to these collections from here on: what was changed while we waited is seen now.
-    _widen(tx, wanted)
+        query = "SELECT pg_advisory_xact_lock" + ("" if alone else "_shared") + "(%s, hashtext(%s))"
+        tx.execute(query.encode(), (_LOCKS, collection))
+    if not alone:
+        tx.execute(_LOCK_ACQUISITIONS, (_LOCKS, names))
 
 
 def hold(tx: Connection, collection: str) -> None:
@@ -58,17 +81,17 @@ def hold(tx: Connection, collection: str) -> None:
 
 
 def _make_room(tx: Connection, moments: Sequence[Moment]) -> None:
+    # A lock that is taken after a savepoint is given back by the return to it.
+    tx.execute("SAVEPOINT layout")
+    tx.execute("SELECT pg_advisory_xact_lock_shared(%s, %s)", (_LOCKS, _LAYOUT))
     if not _unready(tx, moments):
-        tx.execute("SELECT pg_advisory_xact_lock_shared(%s, %s)", (_LOCKS, _LAYOUT))
+        tx.execute("RELEASE SAVEPOINT layout")
         return
+    tx.execute("ROLLBACK TO SAVEPOINT layout")
     tx.execute("SELECT pg_advisory_xact_lock(%s, %s)", (_LOCKS, _LAYOUT))
     for collection, partition, first, *_ in _unready(tx, moments):
         if partition is None:
             _make_partition(tx, collection, first)
-    _widen(tx, moments)
-
-
-def _widen(tx: Connection, moments: Sequence[Moment]) -> None:
     for collection, _, *times in _unready(tx, moments):
         tx.execute(
             "SELECT pgstac.check_partition(%s, tstzrange(%s, %s, '[]'), tstzrange(%s, %s, '[]'))", (collection, *times)

@@ -6,7 +6,8 @@ Source of the name format: Sentinel-2 Product Specification Document, compact na
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
+from functools import lru_cache
 from typing import Self
 
 from stac.errors import NameFormatError
@@ -92,23 +93,9 @@ class ProductName:
     discriminator: datetime
 
     @classmethod
-    def parse(cls, text: str) -> Self:
+    def parse(cls, text: str) -> "ProductName":
         """Read a product name with or without `.SAFE`/`.zip`; raises `NameFormatError`."""
-        match = _PRODUCT.fullmatch(_SUFFIX.sub("", text))
-        if match is None:
-            raise NameFormatError(
-                f"{text!r} is no Sentinel-2 product name: expected "
-                "S2A_MSIL2A_20250105T031121_N0511_R075_T48PWU_20250105T062233"
-            )
-        return cls(
-            unit=match["unit"],
-            level=match["level"],
-            datatake_start=_parse_time(match["datatake"], text),
-            baseline=Baseline.parse(match["baseline"]),
-            relative_orbit=int(match["orbit"]),
-            tile=Tile.parse(match["tile"]),
-            discriminator=_parse_time(match["discriminator"], text),
-        )
+        return _parse_product(text)
 
     @property
     def platform(self) -> str:
@@ -165,8 +152,28 @@ def pack_part_of(key: str) -> tuple[str, int, int] | None:
     return (match["prefix"], int(match["row"]), int(match["column"])) if match else None
 
 
+@lru_cache(maxsize=4096)
+def _parse_product(text: str) -> ProductName:
+    """Remembered: publishing asks for the name of an item and of its indices several times."""
+    match = _PRODUCT.fullmatch(_SUFFIX.sub("", text))
+    if match is None:
+        raise NameFormatError(
+            f"{text!r} is no Sentinel-2 product name: expected "
+            "S2A_MSIL2A_20250105T031121_N0511_R075_T48PWU_20250105T062233"
+        )
+    return ProductName(
+        unit=match["unit"],
+        level=match["level"],
+        datatake_start=_parse_time(match["datatake"], text),
+        baseline=Baseline.parse(match["baseline"]),
+        relative_orbit=int(match["orbit"]),
+        tile=Tile.parse(match["tile"]),
+        discriminator=_parse_time(match["discriminator"], text),
+    )
+
+
 def _parse_time(text: str, name: str) -> datetime:
     try:
-        return datetime.strptime(text, _TIME).replace(tzinfo=UTC)
+        return datetime.fromisoformat(f"{text}Z")
     except ValueError as error:
         raise NameFormatError(f"{name!r}: {text} is no date and time") from error

@@ -18,20 +18,22 @@ type Key = tuple[str, str]
 
 _OWN_DATES = ("created", "updated")
 _NOT_IN_CONTENT = frozenset({"id", "collection", "geometry", "type"})
-# Says what the new rows span, by partition.
+# Says what the new rows span, by partition, and how many there are.
 _INSERT = """
 WITH new AS (
   INSERT INTO pgstac.items (id, geometry, collection, datetime, end_datetime, content)
-  SELECT i.id, pgstac.stac_geom(i.place::jsonb), %s, lower(d), upper(d), i.content::jsonb
-  FROM unnest(%b::text[], %b::text[], %b::text[], %b::text[], %b::text[]) AS i (id, place, starts, ends, content),
+  SELECT i.id, pgstac.stac_geom(i.place::jsonb), i.collection, lower(d), upper(d), i.content::jsonb
+  FROM unnest(%b::text[], %b::text[], %b::text[], %b::text[], %b::text[], %b::text[])
+    AS i (collection, id, place, starts, ends, content),
     tstzrange(i.starts::timestamptz, i.ends::timestamptz, '[]') AS d
   RETURNING collection, geometry, datetime, end_datetime
 )
-SELECT p.partition, min(n.datetime), max(n.datetime), min(n.end_datetime), max(n.end_datetime),
-  st_extent(n.geometry)::geometry
+SELECT p.collection, p.partition, min(n.datetime), max(n.datetime), min(n.end_datetime), max(n.end_datetime),
+  st_extent(n.geometry)::geometry, count(*)
 FROM new AS n JOIN pgstac.partition_stats AS p ON p.collection = n.collection AND p.partition_dtrange @> n.datetime
 GROUP BY p.partition ORDER BY p.partition
 """
+_DELETE = "DELETE FROM pgstac.items WHERE collection = %s AND id = ANY(%s)"
 _DECIMALS = 9
 
 
@@ -70,50 +72,70 @@ def store(tx: Connection, items: Sequence[Item], stored: Mapping[Key, Item]) -> 
     """Put items into pgSTAC's table, in place of those of `stored` that they replace.
 
     Their partitions have to be there (`stac.locks`). What an item shares with its collection is taken out here, which
-    in SQL costs milliseconds per item.
+    in SQL costs milliseconds per item. Raises `CatalogError` where a collection is not there, or a row is lost.
     """
-    groups: defaultdict[str, list[Item]] = defaultdict(list)
-    for item in sorted(items, key=key_of):
-        groups[item["collection"]].append(item)
+    items = sorted(items, key=key_of)
+    rows = _rows(tx, items)
     extents.defer(tx)
-    for collection, group in groups.items():
-        _store_group(
-            tx, collection, group, {item["id"]: stored[key] for item in group if (key := key_of(item)) in stored}
-        )
-    for collection in groups:
-        extents.tell(tx, collection)
+    replaced = {key: stored[key] for item in items if (key := key_of(item)) in stored}
+    if replaced:
+        _clear(tx, items, replaced)
+    # Last: writers of a partition wait for one another from the end of this statement on.
+    spans = [(extents.Span(*span), count) for *span, count in tx.execute(_INSERT, rows).fetchall()]
+    if (lost := len(items) - sum(count for _, count in spans)) > 0:
+        raise CatalogError(f"the catalogue lost {lost} of {len(items)} items")
+    changed = extents.widen(tx, [span for span, _ in spans])
+    for collection, starts in _moved(items, replaced).items():
+        extents.measure(tx, collection, sorted(starts))
+        changed.add(collection)
+    extents.tell(tx, changed)
     extents.defer(tx, yes=False)
 
 
-def _store_group(tx: Connection, collection: str, items: Sequence[Item], replaced: Mapping[str, Item]) -> None:
+def _clear(tx: Connection, items: Iterable[Item], replaced: Mapping[Key, Item]) -> None:
+    """Take out what is replaced."""
+    # Whoever deletes and then inserts would lock partitions in two rounds, and meet others out of order.
+    extents.reserve(tx, map(moment_of, [*items, *replaced.values()]))
+    for collection, ids in by_collection(replaced).items():
+        tx.execute(_DELETE, (collection, ids))
+
+
+def _rows(tx: Connection, items: Sequence[Item]) -> list[list[str | None]]:
+    """The columns of `items`, as `_INSERT` takes them."""
+    bases = {collection: _base_item(tx, collection) for collection in {item["collection"] for item in items}}
+    return [list(column) for column in zip(*(_row(item, *bases[item["collection"]]) for item in items), strict=True)]
+
+
+def _base_item(tx: Connection, collection: str) -> tuple[Item, int | None]:
     base = tx.execute("SELECT base_item, base_item_id FROM pgstac.current_base_item(%s)", (collection,)).fetchone()
     if base is None:
         raise CatalogError(f"collection {collection} is not there: run `sen2extract migrate`")
-    if replaced:
-        tx.execute("DELETE FROM pgstac.items WHERE collection = %s AND id = ANY(%s)", (collection, list(replaced)))
-    columns = zip(*(_row(item, *base) for item in items), strict=True)
-    spans = tx.execute(_INSERT, (collection, *map(list, columns))).fetchall()
-    extents.widen(tx, (extents.Span(*span) for span in spans))
-    moved = [both for item in items if (before := replaced.get(item["id"])) and _moved(both := (before, item))]
-    if moved:
-        starts = {moment_of(each).starts for both in moved for each in both}
-        extents.measure(tx, collection, sorted(filter(None, starts)))
+    return base[0], base[1]
 
 
-def _row(item: Item, base_item: Item, base_item_id: int | None) -> tuple[str, str, str | None, str | None, str]:
-    """Id, place, start, end, and the content without what its collection says; place and content as JSON."""
+def _moved(items: Iterable[Item], replaced: Mapping[Key, Item]) -> dict[str, set[str]]:
+    """Starts, old and new, of the items that are elsewhere in place or time than before, by collection."""
+    starts: defaultdict[str, set[str]] = defaultdict(set)
+    for item in items:
+        before = replaced.get(key_of(item))
+        if before is not None and _place_and_time(before) != _place_and_time(item):
+            starts[item["collection"]] |= {start for each in (before, item) if (start := moment_of(each).starts)}
+    return starts
+
+
+def _row(item: Item, base_item: Item, base_item_id: int | None) -> tuple[str | None, ...]:
+    """Collection, id, place, start, end, and the content without what its collection says; JSON as text."""
     content = dehydrate(base_item, item)
     slim = {name: value for name, value in content.items() if name not in _NOT_IN_CONTENT}
     if base_item_id is not None:
         slim["pgstac:base_item"] = base_item_id
     place = orjson.dumps({"geometry": item["geometry"]})
-    _, starts, ends = moment_of(item)
-    return item["id"], place.decode(), starts, ends, orjson.dumps(slim).decode()
+    collection, starts, ends = moment_of(item)
+    return collection, item["id"], place.decode(), starts, ends, orjson.dumps(slim).decode()
 
 
-def _moved(both: tuple[Item, Item]) -> bool:
-    before, after = ((_rounded(item["geometry"]), moment_of(item)) for item in both)
-    return before != after
+def _place_and_time(item: Item) -> tuple[Any, Moment]:
+    return _rounded(item["geometry"]), moment_of(item)
 
 
 def comparable(item: Item) -> Item:

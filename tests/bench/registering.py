@@ -14,6 +14,7 @@ from stac import catalog
 from stac.bands import bands_of, layers_of
 from stac.blocks import BLOCK
 from stac.collections import INDICES, L2A
+from stac.database import connect
 from stac.decode import GUARD
 from stac.indices import stored_indices
 from stac.items import index_item, scene_item
@@ -45,10 +46,13 @@ def products(settings: Settings, first: datetime, batch: int = BATCH) -> Iterato
     )
 
 
-def register(settings: Settings, batch: tuple[Registered, ...]) -> None:
-    """Publish a batch in one transaction, as `rebuild` does."""
-    items = [item for one in batch for item in one.items]
-    catalog.publish(items, settings, assets=[asset for one in batch for asset in one.assets])
+def register(settings: Settings, *batches: tuple[Registered, ...]) -> None:
+    """Publish each batch in one transaction, all by one connection, as `rebuild` does."""
+    with connect(settings) as connection:
+        for batch in batches:
+            items = [item for one in batch for item in one.items]
+            catalog.publish(items, settings, connection, assets=[asset for one in batch for asset in one.assets])
+            connection.commit()
 
 
 def _product(settings: Settings, template: Scene, tile: archive.Tile, moment: datetime) -> Registered:

@@ -177,9 +177,11 @@ def test_an_archive_that_exists_is_taken_over(settings, documents):
     before = rows(settings)
     with connect(settings) as connection:
         connection.execute("DROP TABLE sen2extract.observations CASCADE")
-        connection.execute("DELETE FROM sen2extract._yoyo_migration WHERE migration_id = '0010_observations'")
+        connection.execute(
+            "DELETE FROM sen2extract._yoyo_migration WHERE migration_id IN ('0010_observations', '0020_observe_first')"
+        )
 
-    assert migrations.apply(settings) == ["0010_observations"]
+    assert migrations.apply(settings) == ["0010_observations", "0020_observe_first"]
     assert rows(settings) == before
     assert {one["collection"] for one in before} == {L1C, L2A, INDICES}
 

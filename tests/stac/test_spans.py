@@ -28,7 +28,7 @@ def placed(lengths, start=2_000_000_000_000):
 def test_any_part_is_what_was_plain(lengths, columns, data):
     lengths += [0] * (-len(lengths) % columns)
     plain = placed(lengths)
-    rows = spans.row_by_row(plain, columns)
+    (rows,) = spans.row_by_row([plain], columns)
 
     assert spans.some(rows, columns, 0, len(lengths)) == plain
     assert len(rows) == (8 + 3 * columns) * (len(lengths) // columns)
@@ -39,7 +39,7 @@ def test_any_part_is_what_was_plain(lengths, columns, data):
 
 def test_rows_may_lie_apart():
     plain = placed([7] * COLUMNS, 5000) + placed([0, 0, 9, 0, 8], 400)
-    assert spans.some(spans.row_by_row(plain, COLUMNS), COLUMNS, 0, len(plain) // spans.SPAN) == plain
+    assert spans.some(*spans.row_by_row([plain], COLUMNS), COLUMNS, 0, len(plain) // spans.SPAN) == plain
 
 
 @pytest.mark.parametrize(
@@ -56,4 +56,16 @@ def test_rows_may_lie_apart():
     ids=["no blocks", "no whole row", "a long block", "a gap", "an offset of nothing", "past all ends", "noise"],
 )
 def test_what_cannot_be_told_row_by_row_is_refused(plain):
-    assert spans.row_by_row(plain, COLUMNS) is None
+    assert spans.row_by_row([plain], COLUMNS) == [None]
+
+
+def test_images_are_told_apart():
+    """More at once than are reckoned with at once, some of them not row by row."""
+    good = [placed([7, number, 9, 1, 8], 5000 + number) for number in range(1, 40)]
+    sparse, gap = placed([0, 3, 0, 4, 0], 700), placed([7, 7, 7]) + placed([7, 7], 5000)
+    rows = spans.row_by_row([*good, sparse, gap, *good], COLUMNS)
+
+    assert rows[len(good) + 1] is None
+    for plain, told in zip([*good, sparse, *good], [*rows[: len(good) + 1], *rows[len(good) + 2 :]], strict=True):
+        assert spans.some(told, COLUMNS, 0, COLUMNS) == plain
+    assert spans.row_by_row([], COLUMNS) == []
