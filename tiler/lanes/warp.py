@@ -62,9 +62,8 @@ def pixels(grid: Grid, square: Bounds, side: int) -> tuple[NDArray[np.float64], 
     across, down = np.linspace(left, right, _NODES + 1), np.linspace(top, bottom, _NODES + 1)
     x, y = _projection(grid.epsg).transform(*np.meshgrid(across, down))
     columns, rows = (x - grid.left) / grid.size, (grid.top - y) / grid.size
-    weights = _weights(side)
     ratio = float(np.hypot(columns[:, -1] - columns[:, 0], rows[:, -1] - rows[:, 0]).mean()) / side
-    return weights @ rows @ weights.T, weights @ columns @ weights.T, ratio
+    return _between(rows, side), _between(columns, side), ratio
 
 
 def level(ratio: float, side: int, widths: list[int]) -> int:
@@ -100,9 +99,14 @@ def _projection(epsg: int) -> Transformer:
     return Transformer.from_crs(3857, epsg, always_xy=True)
 
 
-@lru_cache(maxsize=8)
-def _weights(side: int) -> NDArray[np.float64]:
-    """How much each node has to say at the centres of pixels, (side, nodes + 1)."""
+def _between(nodes: NDArray[np.float64], side: int) -> NDArray[np.float64]:
+    """Values at the centres of `side` x `side` pixels, linear between those at the nodes of their square.
+
+    Not as products of matrices, for which BLAS would wake threads: on a busy machine these take ten milliseconds.
+    """
     place = (np.arange(side) + 0.5) / side * _NODES
-    weights: NDArray[np.float64] = np.maximum(0, 1 - np.abs(place[:, np.newaxis] - np.arange(_NODES + 1)))
-    return weights
+    first = place.astype(np.intp)
+    share = place - first
+    down = nodes[first] + (nodes[first + 1] - nodes[first]) * share[:, np.newaxis]
+    across: NDArray[np.float64] = down[:, first] + (down[:, first + 1] - down[:, first]) * share
+    return across

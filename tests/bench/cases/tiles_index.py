@@ -40,7 +40,7 @@ WORKERS, CLIENTS = 2, 8
 SAMPLES = 12
 _TICKS = os.sysconf("SC_CLK_TCK")
 _RENDERED_TWICE = 14
-_PATIENCE = 60
+_PATIENCE = 300
 
 type Tiles = list[str]
 
