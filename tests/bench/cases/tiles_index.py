@@ -41,6 +41,7 @@ SAMPLES = 12
 _TICKS = os.sysconf("SC_CLK_TCK")
 _RENDERED_TWICE = 14
 _PATIENCE = 300
+_IDLE = 0.05
 
 type Tiles = list[str]
 
@@ -239,6 +240,9 @@ def _wait(server: Server, path: str) -> None:
                 raise
             time.sleep(0.2)
         else:
-            # Both workers are to be up, and have imported what they need.
-            time.sleep(2)
-            return
+            break
+    # Both workers are to be up, and have imported what they need.
+    used = -1.0
+    while server.cpu() - used > _IDLE:
+        used = server.cpu()
+        time.sleep(1)
