@@ -52,7 +52,7 @@ def degrees(square: Bounds) -> Bounds:
     return west, south, east, north
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=16)
 def pixels(grid: Grid, square: Bounds, side: int) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
     """Rows and columns of `grid`, with fractions, at the centres of a tile's pixels; (side, side) each.
 
