@@ -25,6 +25,10 @@ class MisplacedBlockError(StacError):
     """The bytes at the place that an index gives are not those of the block."""
 
 
+class DamagedImageError(StacError):
+    """A file is not the image that it should be: its directory cannot be read."""
+
+
 class DamagedBlockError(StacError):
     """A block of an image cannot be decoded."""
 

@@ -8,7 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
-from fastapi import Depends, FastAPI, Request
+from anyio import CapacityLimiter
+from fastapi import APIRouter, Depends, FastAPI, Request
 from psycopg_pool import ConnectionPool
 from starlette.middleware.cors import CORSMiddleware
 from starlette.staticfiles import StaticFiles
@@ -36,6 +37,7 @@ from tiler.errors import add_error_handlers, too_large
 from tiler.extension import SeriesExtension
 from tiler.jobs.airflow import Airflow
 from tiler.jobs.routes import JobsExtension, add_job_errors
+from tiler.lanes.route import LaneRoute, lane_of
 from tiler.masking import MaskParams
 from tiler.middleware import CacheHeaders, NoViewers
 from tiler.opening import engine_of
@@ -112,6 +114,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     with engine_of(settings, tiler, pool, limits) as engine, Airflow.of(tiler) as airflow:
         app.state.series = engine
         app.state.airflow = airflow
+        app.state.lane = lane_of(settings, tiler, pool)
+        app.state.lane_limiter = CapacityLimiter(tiler.threads)
         # What was imported stays for good: the collector need not walk through it (60 ms) every few requests.
         gc.freeze()
         yield
@@ -203,6 +207,7 @@ def _add_items(app: FastAPI) -> None:
     items = MultiBaseTilerFactory(
         reader=ItemReader,
         reader_dependency=MaskParams,
+        router=APIRouter(route_class=LaneRoute),
         path_dependency=item_path,
         router_prefix=prefix,
         render_dependency=cast("Any", render_params),

@@ -1,6 +1,6 @@
 """Cloud masks on tiles: `mask=scl` leaves clouds transparent, and in a mosaic the item beneath shows through."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -36,9 +36,10 @@ def masked_image(
     """
     profile = get_profile(name or "none")
     image = read(*args, **kwargs)
-    if profile.field is None:
+    held = [field["name"] for field in described.get(MASK, {}).get("classification:bitfields") or []]
+    source = source_of(profile, held, described)
+    if source is None:
         return image
-    source = _source(profile, described)
     options = {key: value for key, value in kwargs.items() if key not in _OF_VALUES}
     bits = read(*args, assets=[source], **options).array.data[0].astype(np.uint16)
     out = profile.masked(bits) | (bits == NODATA)
@@ -46,9 +47,13 @@ def masked_image(
     return image
 
 
-def _source(profile: Profile, assets: Mapping[str, Any]) -> str:
-    """The asset that holds what `profile` reads; SCL has its classes where MASK has them, in its lowest bits."""
-    held = [field["name"] for field in assets.get(MASK, {}).get("classification:bitfields") or []]
+def source_of(profile: Profile, held: Collection[str], assets: Collection[str]) -> str | None:
+    """The asset that holds what `profile` reads, None where it reads nothing; `held` are the fields of the item's mask.
+
+    SCL has its classes where MASK has them, in its lowest bits. Raises `MissingAssets` for what no asset holds.
+    """
+    if profile.field is None:
+        return None
     if profile.field in held:
         return MASK
     if profile.field == "scl" and SCENE in assets:

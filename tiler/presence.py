@@ -12,7 +12,7 @@ from starlette.types import Receive, Scope, Send
 
 from tiler.series.errors import GoneError
 
-_CLIENT_CLOSED_REQUEST = 499
+CLIENT_CLOSED_REQUEST = 499
 """Nobody reads it; nginx has named it so."""
 
 
@@ -23,7 +23,7 @@ async def while_wanted(request: Request, work: Callable[[Event], Response]) -> R
     try:
         return await run_in_threadpool(work, gone)
     except GoneError:
-        return Response(status_code=_CLIENT_CLOSED_REQUEST)
+        return Response(status_code=CLIENT_CLOSED_REQUEST)
     finally:
         watch.cancel()
 

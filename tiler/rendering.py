@@ -1,7 +1,7 @@
 """Default renders: how an asset looks when a request names neither range nor colours."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any, cast
 
 from fastapi import Query, Request
@@ -26,7 +26,7 @@ def render_params(request: Request | None = None, assets: Assets = None, **asked
     """
     params = ImageRenderingParams(**asked)
     if params.rescale is None and request is not None and _is_picture(request):
-        default = _default_range(_plain_assets(request, assets))
+        default = default_range(_plain_assets(request, assets))
         params.rescale = None if default is None else cast("Any", [default])
     return params
 
@@ -36,12 +36,28 @@ def colormap_params(request: Request | None = None, assets: Assets = None, **ask
     colors = ColorMapParams(**asked)
     if colors is not None or request is None or not _is_picture(request):
         return colors
-    names = _plain_assets(request, assets)
-    if len(names) != 1:
+    return default_colors(_plain_assets(request, assets))
+
+
+def default_colors(names: Sequence[str]) -> Any:
+    """The colours of the asset's table, as rio-tiler has them; None for one without, and for several."""
+    if len(names) != 1 or not has_default_colors(names[0]):
         return None
-    if names[0] in INDICES:
-        return cmap.get(INDICES[names[0]].colormap)
-    return _SCENE_COLORS if names[0] == "SCL" else None
+    return cmap.get(INDICES[names[0]].colormap) if names[0] in INDICES else _SCENE_COLORS
+
+
+def has_default_colors(name: str) -> bool:
+    """Whether the asset's table has colours."""
+    return name in INDICES or name == "SCL"
+
+
+def default_range(names: Sequence[str]) -> tuple[float, float] | None:
+    """The range of the assets' table; None where it has none."""
+    if len(names) == 1 and names[0] in INDICES:
+        return INDICES[names[0]].display_range
+    if names and all(name in BANDS for name in names):
+        return _ONE_BAND if len(names) == 1 else _COMPOSITE
+    return None
 
 
 def _also_like(parent: Callable[..., Any]) -> inspect.Signature:
@@ -70,11 +86,3 @@ def _plain_assets(request: Request, assets: list[str] | None) -> list[str]:
     if "expression" in request.query_params or "algorithm" in request.query_params:
         return []
     return [] if any("|" in name for name in assets or []) else list(assets or [])
-
-
-def _default_range(names: list[str]) -> tuple[float, float] | None:
-    if len(names) == 1 and names[0] in INDICES:
-        return INDICES[names[0]].display_range
-    if names and all(name in BANDS for name in names):
-        return _ONE_BAND if len(names) == 1 else _COMPOSITE
-    return None

@@ -31,6 +31,9 @@ class TilerSettings(BaseSettings):
     )
     max_body_bytes: int = Field(default=10_000_000, ge=1, description="most bytes of a request's body")
     cache_seconds: int = Field(default=60, ge=0, description="max-age of series; tiles of one item are kept an hour")
+    tile_cache_mb: int = Field(
+        default=64, ge=4, description="megabytes of images that one process keeps for the tiles of indices"
+    )
     stac_browser_url: str = Field(
         default="",
         description="where a STAC Browser shows an item, whose address is appended; empty: the page offers none",

@@ -47,8 +47,8 @@ def fill(settings: Settings, dates: int) -> list[str]:
     names = [_name(FIRST + STEP * number) for number in range(dates)]
     with tempfile.TemporaryDirectory() as folder:
         with ThreadPoolExecutor(2) as pool:
-            files = list(pool.map(lambda variant: _write(Path(folder), variant), range(VARIANTS)))
-        order = np.random.default_rng(0).integers(VARIANTS, size=dates)
+            files = list(pool.map(lambda variant: _write(Path(folder), variant), range(min(VARIANTS, dates))))
+        order = np.random.default_rng(0).integers(len(files), size=dates)
         jobs = [(name, files[variant]) for name, variant in zip(names, order, strict=True)]
         with ThreadPoolExecutor(8) as pool:
             assets = list(pool.map(lambda job: _upload(store, *job), jobs))

@@ -12,6 +12,7 @@ import rasterio
 import shapely
 from fastapi.testclient import TestClient
 from obstore.store import S3Store
+from pictures import colours
 
 from stac.catalog import publish
 from tiler.app import create_app
@@ -41,8 +42,7 @@ def array(answer):
 def picture(answer):
     assert answer.status_code == 200, answer.text
     assert answer.headers["content-type"] == "image/png"
-    with rasterio.MemoryFile(answer.content) as memory, memory.open() as image:
-        return image.read()
+    return colours(answer.content)
 
 
 @pytest.fixture(scope="module")
