@@ -26,7 +26,7 @@ from stac.fields import check_collection_fields, check_fields, check_members, in
 from stac.filters import all_of, check_operators, current_only, properties, query_to_cql2
 from stac.openapi import MEDIA_TYPE_OPENAPI
 from stac.operands import settled
-from stac.search import check_crs, check_text, check_token
+from stac.search import check_crs, check_once, check_text, check_token
 from stac.vocabulary import check_collection_properties, check_parameters, check_properties
 
 # What pgSTAC can be searched by and does not list.
@@ -163,6 +163,7 @@ async def known_parameters(request: Request) -> None:
     check_crs(request.query_params.get("filter-crs"))
     for name in _PARSED:
         check_filter_text(request.query_params.get(name, ""))
+    check_once(request.query_params.multi_items())
     declared = (one["name"] for one in operation.get("parameters", ()) if one["in"] == "query")
     check_parameters(request.query_params, declared)
 

@@ -250,6 +250,15 @@ def test_a_body_that_is_no_json_text_is_a_400(client: TestClient, content: bytes
     assert_problem(client.post(SEARCH, content=content, headers={"content-type": "text/plain"}), 400)
 
 
+@pytest.mark.parametrize("path", [SEARCH, "/stac/aggregate"])
+@pytest.mark.parametrize("query", ["collections=a&collections=b", "bbox=0,0,1,1&bbox=2,2,3,3", "ids=", "collections="])
+def test_a_parameter_that_would_be_ignored_is_a_400(client: TestClient, path: str, query: str) -> None:
+    response = client.get(f"{path}?{query}")
+
+    assert_problem(response, 400)
+    assert query.partition("=")[0] in response.json()["detail"]
+
+
 @pytest.mark.parametrize("query", ["q=%00", "q=@QUOTE@", "bbox=%FF", "limit=%FF"])
 def test_odd_bytes_are_a_400(client: TestClient, query: str) -> None:
     assert_problem(client.get(f"{COLLECTIONS}?{query}"), 400)
