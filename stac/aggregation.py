@@ -70,10 +70,15 @@ def _iso(sql: str) -> str:
     return f"""to_char({sql}, 'YYYY-MM-DD"T"HH24:MI:SS"Z"')"""
 
 
+def _exactly(sql: str) -> str:
+    """To the microsecond: from the first to the last is a search that finds both."""
+    return f"""to_char({sql}, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"""
+
+
 _ALL = (
     Aggregation(name="total_count", data_type="integer", value="count(*)"),
-    Aggregation(name="datetime_min", data_type="datetime", value=_iso("min(datetime)"), column="datetime"),
-    Aggregation(name="datetime_max", data_type="datetime", value=_iso("max(datetime)"), column="datetime"),
+    Aggregation(name="datetime_min", data_type="datetime", value=_exactly("min(datetime)"), column="datetime"),
+    Aggregation(name="datetime_max", data_type="datetime", value=_exactly("max(datetime)"), column="datetime"),
     Aggregation(
         name="datetime_frequency",
         data_type=_FREQUENCY,

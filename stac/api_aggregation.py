@@ -9,7 +9,6 @@ from stac_fastapi.api.models import CollectionUri, EmptyRequest, create_post_req
 from stac_fastapi.api.routes import create_async_endpoint
 from stac_fastapi.extensions import SearchFilterExtension
 from stac_fastapi.extensions.query import QueryExtension
-from stac_fastapi.pgstac.core import clean_search_args
 from stac_fastapi.pgstac.types.search import PgstacSearch
 from stac_fastapi.types.errors import NotFoundError
 from stac_fastapi.types.extension import ApiExtension
@@ -17,7 +16,7 @@ from stac_fastapi.types.requests import get_base_url
 from stac_fastapi.types.search import APIRequest, BaseSearchGetRequest, str2list
 
 from stac.aggregation import AGGREGATIONS, CONFORMANCE, DEFAULT_INTERVAL, Interval, chosen, describe, statement
-from stac.api_client import parsed, settle
+from stac.api_client import parsed, parsed_filter, settle
 from stac.filters import CURRENT
 
 _WHICH = f"What to count, of: {', '.join(AGGREGATIONS)}."
@@ -71,8 +70,10 @@ async def aggregate_get(request: Request, collection_id: str | None = None, **as
         "datetime_frequency_interval": asked.pop("datetime_frequency_interval"),
         "query": parsed("query", query) if query else None,
     }
-    filter_ = {"filter_query": asked.pop("filter_expr", None), "filter_lang": asked.pop("filter_lang", None)}
-    arguments = clean_search_args(base, intersects=asked["intersects"], datetime=asked["datetime"], **filter_)
+    places = parsed("intersects", asked["intersects"]) if asked["intersects"] else None
+    base |= {"intersects": places, "datetime": asked["datetime"]}
+    arguments = {name: value for name, value in base.items() if value is not None and value != []}
+    arguments |= parsed_filter(asked.pop("filter_expr", None), asked.pop("filter_lang", None))
     return await _aggregate(AggregatePost(**arguments), request, collection_id)
 
 

@@ -3,13 +3,14 @@
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, quote_plus
 
 import attr
+import cql2
 import orjson
 from fastapi import Request
 from pydantic import BaseModel
-from stac_fastapi.pgstac.core import CoreCrudClient, clean_search_args
+from stac_fastapi.pgstac.core import CoreCrudClient
 from stac_fastapi.pgstac.extensions.filter import FiltersClient
 from stac_fastapi.types.errors import NotFoundError
 from stac_fastapi.types.requests import get_base_url
@@ -17,14 +18,15 @@ from starlette.responses import JSONResponse, Response
 
 from stac.api_links import STAC_BROWSER, add_collection_links, add_item_links, area_links, paging
 from stac.api_search import search
-from stac.boxes import across_antimeridian, check_numbers, in_halves
+from stac.boxes import check_numbers, check_place, flat, no_rectangle, touching
 from stac.collections import ATTRIBUTION
 from stac.complexity import check_filter_text, check_shape
 from stac.errors import SearchError
 from stac.fields import check_collection_fields, check_fields, check_members, included
 from stac.filters import all_of, check_operators, current_only, properties, query_to_cql2
 from stac.openapi import MEDIA_TYPE_OPENAPI
-from stac.search import check_crs, check_text, check_token
+from stac.operands import settled
+from stac.search import check_crs, check_once, check_text, check_token
 from stac.vocabulary import check_collection_properties, check_parameters, check_properties
 
 # What pgSTAC can be searched by and does not list.
@@ -100,7 +102,7 @@ class CatalogueClient(CoreCrudClient):  # type: ignore[misc]
     async def get_search(self, request: Request, **kwargs: Any) -> Any:
         """Item search by GET."""
         check_fields(kwargs.get("fields"))
-        return _as_geojson(await super().get_search(request, **kwargs))
+        return _as_geojson(await super().get_search(request, **_undecoded(kwargs)))
 
     async def post_search(self, search_request: Any, request: Request, **kwargs: Any) -> Any:
         """Item search by POST."""
@@ -112,7 +114,7 @@ class CatalogueClient(CoreCrudClient):  # type: ignore[misc]
     async def item_collection(self, collection_id: str, request: Request, **kwargs: Any) -> Any:
         """Items of a collection."""
         check_fields(kwargs.get("fields"))
-        return _as_geojson(await super().item_collection(collection_id, request, **kwargs))
+        return _as_geojson(await super().item_collection(collection_id, request, **_undecoded(kwargs)))
 
     async def get_item(self, item_id: str, collection_id: str, request: Request, **_: Any) -> Any:
         """An item; the collection is looked at only to say which of the two is not there."""
@@ -122,6 +124,12 @@ class CatalogueClient(CoreCrudClient):  # type: ignore[misc]
             await self.get_collection(collection_id, request)
             raise NotFoundError(f"Item {item_id} in Collection {collection_id} does not exist.")
         return _as_geojson(found["features"][0])
+
+    def _clean_search_args(
+        self, base_args: dict[str, Any], filter_query: str | None = None, filter_lang: str | None = None, **asked: Any
+    ) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super()._clean_search_args(base_args, **asked)
+        return cleaned | parsed_filter(filter_query, filter_lang)
 
     async def _search_base(self, search_request: Any, request: Request) -> Any:
         fields = getattr(search_request, "fields", None)
@@ -155,6 +163,7 @@ async def known_parameters(request: Request) -> None:
     check_crs(request.query_params.get("filter-crs"))
     for name in _PARSED:
         check_filter_text(request.query_params.get(name, ""))
+    check_once(request.query_params.multi_items())
     declared = (one["name"] for one in operation.get("parameters", ()) if one["in"] == "query")
     check_parameters(request.query_params, declared)
 
@@ -196,12 +205,17 @@ def settle(search: Any, *, hide: bool = True) -> bool:
     check_properties(properties(filter_), "query" if search.query else "filter")
     check_properties((sort.field for sort in getattr(search, "sortby", None) or ()), "sortby")
     current = not search.ids and current_only(filter_) != filter_
+    filter_ = settled(filter_)
     if current and hide:
         filter_ = current_only(filter_)
     search.query, search.filter_expr = None, filter_ or None
-    if halves := across_antimeridian(search.bbox):
+    if place := no_rectangle(search.bbox):
         search.bbox = None
-        search.filter_expr = all_of((search.filter_expr, in_halves(halves)))
+        search.filter_expr = all_of((search.filter_expr, touching(place)))
+    elif search.bbox:
+        search.bbox = tuple(flat(search.bbox))
+    if search.intersects is not None:
+        check_place(search.intersects.model_dump())
     return current
 
 
@@ -210,22 +224,40 @@ def settled_collection_search(asked: Mapping[str, Any]) -> dict[str, Any]:
     query, text = asked.get("query"), asked.get("filter_expr")
     if query and text:
         raise SearchError("query and filter exclude each other: say it all in filter")
-    filter_ = query_to_cql2(parsed("query", query)) if query else _parsed_filter(text, asked.get("filter_lang"))
+    filter_ = (
+        query_to_cql2(parsed("query", query)) if query else parsed_filter(text, asked.get("filter_lang")).get("filter")
+    )
     check_shape(filter_)
     check_operators(filter_)
     check_collection_properties(properties(filter_), "query" if query else "filter")
-    halves = across_antimeridian(asked.get("bbox"))
-    whole = all_of((filter_, in_halves(halves)))
+    place = no_rectangle(asked.get("bbox"))
+    whole = all_of((settled(filter_), touching(place)))
     return {
         "query": None,
         "filter_expr": json.dumps(whole) if whole else None,
         "filter_lang": "cql2-json",
-        "bbox": None if halves else asked.get("bbox"),
+        "bbox": None if place else flat(asked.get("bbox")) or None,
     }
 
 
-def _parsed_filter(text: str | None, language: str | None) -> Any:
-    return clean_search_args({}, filter_query=text, filter_lang=language).get("filter")
+def parsed_filter(text: str | None, language: str | None) -> dict[str, Any]:
+    """A filter as a parameter has it, for a search by POST; raises `SearchError`.
+
+    Its operands are looked at in `settle`, as those of a body are.
+    """
+    if not text:
+        return {}
+    if language != "cql2-text":
+        return {"filter": parsed("filter", text), "filter_lang": "cql2-json"}
+    try:
+        return {"filter": cql2.parse_text(text).to_json(), "filter_lang": "cql2-json"}
+    except cql2.ParseError as error:
+        raise SearchError(f"filter is no CQL2: {error}") from None
+
+
+def _undecoded(asked: dict[str, Any]) -> dict[str, Any]:
+    """Parameters that are JSON as stac-fastapi wants them, which decodes once more what has been decoded already."""
+    return asked | {name: quote_plus(asked[name]) for name in ("query", "intersects") if asked.get(name)}
 
 
 def settle_fields(fields: Any, *, by_post: bool = False) -> None:

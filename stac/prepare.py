@@ -1,6 +1,7 @@
 """Make a database ready: pgSTAC at the version installed here, its settings, our tables, collections and queryables."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import psycopg
@@ -56,6 +57,7 @@ def migrate(settings: Settings) -> None:
                 _write_settings(connection)
                 _write_collections(connection, settings)
                 _write_queryables(connection)
+                _write_operators(connection)
                 _write_indexes(connection)
                 _write_compression(connection)
     except psycopg.Error as error:
@@ -111,15 +113,41 @@ def _stored_collection(connection: Connection, collection_id: str) -> dict[str, 
 
 def _write_queryables(connection: Connection) -> None:
     rows = connection.execute(
-        "SELECT name, definition, property_index_type FROM pgstac.queryables "
+        "SELECT name, definition, property_index_type, property_wrapper FROM pgstac.queryables "
         "WHERE collection_ids IS NULL AND pgstac.queryable_column(name) IS NULL"
     ).fetchall()
-    stored = {name: (definition, index) for name, definition, index in rows}
-    wanted = {name: (definition, "BTREE" if name in INDEXED else None) for name, definition in QUERYABLES.items()}
+    stored = {name: tuple(rest) for name, *rest in rows}
+    wanted = {
+        name: (definition, "BTREE" if name in INDEXED else None, _wrapper(definition))
+        for name, definition in QUERYABLES.items()
+    }
     if stored != wanted:
         connection.execute(
             "SELECT pgstac.upsert_queryables(%s, NULL, %s, true)",
             (Jsonb({"properties": QUERYABLES}), list(INDEXED)),
+        )
+        for name, (_, _, wrapper) in wanted.items():
+            connection.execute(
+                "UPDATE pgstac.queryables SET property_wrapper = %s WHERE name = %s AND property_wrapper IS NULL "
+                "AND %s::text IS NOT NULL AND collection_ids IS NULL",
+                (wrapper, name, wrapper),
+            )
+
+
+def _wrapper(definition: Mapping[str, Any]) -> str | None:
+    """How pgSTAC is to read a property, where it would do so wrongly: it rounds integers, and what stands beside them.
+
+    By its own rule 75 is not less than 75.5, and half of 75 is 37.
+    """
+    return "to_float" if definition["type"] == "integer" else None
+
+
+def _write_operators(connection: Connection) -> None:
+    """Have calculations keep their brackets, and their numbers be numbers: pgSTAC makes `a - b - c` of a - (b - c)."""
+    for operator in "+-*/":
+        template = f"((%s)::float8 {operator} (%s)::float8)"
+        connection.execute(
+            "UPDATE pgstac.cql2_ops SET template = %s WHERE op = %s AND template <> %s", (template, operator, template)
         )
 
 

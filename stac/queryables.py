@@ -1,5 +1,7 @@
 """The properties by which items are searched: their types, for clients and for pgSTAC's comparisons."""
 
+from collections.abc import Iterator, Mapping
+from datetime import datetime
 from typing import Any
 
 _NUMBER: dict[str, Any] = {"type": "number"}
@@ -53,3 +55,44 @@ QUERYABLES: dict[str, dict[str, Any]] = {
 
 INDEXED = ("eo:cloud_cover", "grid:code", "deprecated")
 """What users filter by in large archives: these get a database index, and statistics for the planner with it."""
+_TYPES: Mapping[str, tuple[str, type | tuple[type, ...]]] = {
+    "number": ("a number", (int, float)),
+    "integer": ("a whole number", int),
+    "boolean": ("true or false", bool),
+    "string": ("text", str),
+}
+_MOST = 2**53
+
+
+def misfits(properties: Mapping[str, Any]) -> Iterator[str]:
+    """What is wrong with the values of an item by which items are searched, sorted or counted.
+
+    One that is not of its type would fail every search that looks at it. Null is no value.
+    """
+    for name, value in properties.items():
+        if value is not None and name in QUERYABLES and (wanted := _misfit(QUERYABLES[name], value)):
+            yield f"{name} has to be {wanted}, not {value!r:.80}"
+
+
+def _misfit(definition: Mapping[str, Any], value: Any) -> str | None:
+    """What a value has to be, if it is not."""
+    kind = definition["type"]
+    wanted, types = _TYPES[kind]
+    if not isinstance(value, types) or (isinstance(value, bool) and kind != "boolean"):
+        return wanted
+    if definition.get("format") == "date-time" and not _is_time(str(value)):
+        return "a time such as 2025-01-31T10:20:30Z"
+    # The ranges of whole numbers are those of Sentinel-2, and other collections may hold others.
+    low, high = (
+        (definition.get("minimum", -_MOST), definition.get("maximum", _MOST)) if kind == "number" else (-_MOST, _MOST)
+    )
+    if isinstance(value, int | float) and not low <= value <= high:
+        return f"{wanted} from {low} to {high}"
+    return None
+
+
+def _is_time(text: str) -> bool:
+    try:
+        return datetime.fromisoformat(text).tzinfo is not None
+    except ValueError:
+        return False

@@ -13,6 +13,7 @@ from psycopg.types.json import Jsonb
 from pydantic import BaseModel, ValidationError
 
 from stac import catalog, removed
+from stac.boxes import check_place
 from stac.collections import COLLECTION_IDS
 from stac.database import Connection, transaction
 from stac.errors import (
@@ -25,6 +26,7 @@ from stac.errors import (
     SearchError,
 )
 from stac.naming import ProductName, item_prefix
+from stac.queryables import misfits
 from stac.search import check_text
 from stac.settings import Settings
 
@@ -44,6 +46,12 @@ def check_item(item: Any, collection: str, item_id: str | None = None) -> Docume
     _agree("id", document["id"], item_id or document["id"])
     if document.get("geometry") is None:
         raise InvalidDocumentError(f"item {document['id']}: it needs a geometry, by which it is found")
+    try:
+        check_place(document["geometry"])
+    except SearchError as error:
+        raise InvalidDocumentError(f"item {document['id']}: {error}") from None
+    if wrong := "; ".join(misfits(document["properties"])):
+        raise InvalidDocumentError(f"item {document['id']}: {wrong}")
     if collection in COLLECTION_IDS:
         _check_product(document, collection)
     # Searches hide what says that it is deprecated: who is not says nothing.

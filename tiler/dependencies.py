@@ -15,6 +15,7 @@ from titiler.pgstac.errors import MosaicNotFoundError
 from titiler.pgstac.validation import validate_filter
 
 from stac.filters import current_only, properties
+from stac.operands import settled
 from stac.search import check_text
 from stac.vocabulary import check_properties
 from tiler.hrefs import own_object
@@ -70,7 +71,7 @@ def _only_current(text: str | None, language: str) -> dict[str, str]:
     asked = None if text is None else Expr(text).to_json() if language == "cql2-text" else json.loads(text)
     check_text(asked)
     check_properties(properties(asked), "filter")
-    return {"filter_expr": json.dumps(current_only(asked)), "filter_lang": "cql2-json"}
+    return {"filter_expr": json.dumps(settled(current_only(asked))), "filter_lang": "cql2-json"}
 
 
 def object_path(

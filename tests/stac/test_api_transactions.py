@@ -165,6 +165,21 @@ BROKEN: dict[str, tuple[Any, str]] = {
     "an address for an id": (item("a?b#c"), "id"),
     "a long id": (item("a" * 300), "id"),
     "a number for an id": (item(name=7), "id"),
+    "beyond the earth": (item(geometry={"type": "Point", "coordinates": [190, 0]}), "beyond the earth"),
+    **{
+        f"{name}: {value!r}": (item(properties={"datetime": "2024-03-01T00:00:00Z", name: value}), name)
+        for name, value in (
+            ("eo:cloud_cover", "none"),
+            ("eo:cloud_cover", [1]),
+            ("eo:cloud_cover", 250),
+            ("sat:relative_orbit", 1e30),
+            ("gsd", True),
+            ("deprecated", "yes"),
+            ("platform", {"a": 1}),
+            ("processing:datetime", 5),
+            ("processing:datetime", "2025-01-01"),
+        )
+    },
     "NUL": (item(properties={"datetime": "2024-03-01T00:00:00Z", "crop": "a\0b"}), "text"),
 }
 
