@@ -16,12 +16,12 @@ from typing import Any
 
 import orjson
 import rustac
-from hydraters import hydrate
 from psycopg.types.json import Jsonb
 
 from ingest.store import Store
 from stac import catalog, extensions
 from stac.database import Connection, connect, transaction
+from stac.hydration import Base, base
 from stac.served import BaseKey, Item, Row
 from stac.settings import Settings
 
@@ -103,7 +103,7 @@ def export(collection: str, settings: Settings) -> Exported:
 
 async def _write(connection: Connection, collection: str, path: Path) -> None:
     samples = [row[0] for row in connection.execute(_SAMPLES, (collection,)).fetchall()]
-    bases: dict[BaseKey, Item] = {}
+    bases: dict[BaseKey, Base] = {}
     first = list(_items(connection, (collection, samples, True), bases))
     writer = await rustac.GeoparquetWriter.open([_as_doubles(item) for item in first], str(path))
     for batch in batched(_items(connection, (collection, samples, False), bases), _BATCH):
@@ -111,14 +111,14 @@ async def _write(connection: Connection, collection: str, path: Path) -> None:
     await writer.finish()
 
 
-def _items(connection: Connection, which: tuple[str, list[str], bool], bases: dict[BaseKey, Item]) -> Iterator[Item]:
+def _items(connection: Connection, which: tuple[str, list[str], bool], bases: dict[BaseKey, Base]) -> Iterator[Item]:
     with connection.cursor(name="items") as cursor:
         cursor.itersize = _BATCH
         for found in cursor.execute(_ROWS, which):
             row = Row.read(*found)
             if row.base not in bases:
                 bases[row.base] = _base(connection, row.base)
-            item: Item = hydrate(bases[row.base], row.content, strip_unmatched_markers=True)
+            item = {name: orjson.loads(text) for name, text in bases[row.base].members(row.content).items()}
             yield item | {
                 "type": "Feature",
                 "id": row.id,
@@ -127,9 +127,9 @@ def _items(connection: Connection, which: tuple[str, list[str], bool], bases: di
             }
 
 
-def _base(connection: Connection, key: BaseKey) -> Item:
-    row = connection.execute("SELECT pgstac.collection_base_item(%s, %s)", key).fetchone()
-    return {name: value for name, value in (row[0] if row else {}).items() if value is not None}
+def _base(connection: Connection, key: BaseKey) -> Base:
+    row = connection.execute("SELECT pgstac.collection_base_item(%s, %s)::text", key).fetchone()
+    return base(row[0] if row and row[0] else "{}")
 
 
 def _as_doubles(value: Any, name: str = "") -> Any:

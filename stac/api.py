@@ -26,10 +26,10 @@ from stac_fastapi.pgstac.config import Settings as ApiSettings
 from stac_fastapi.pgstac.db import con_init, get_connection
 from stac_fastapi.pgstac.models.extensions import Extensions
 from starlette.middleware import Middleware
-from starlette_cramjam.middleware import CompressionMiddleware
 
 from stac.api_aggregation import AggregatePost, AggregationExtension
 from stac.api_client import DESCRIPTION, TITLE, CatalogueClient, Queryables, json_object, known_parameters
+from stac.api_compression import Compressed
 from stac.api_counts import Counts
 from stac.api_errors import handle_errors
 from stac.api_middleware import BodyLimit, Heads, PlainHosts, PlainOptions, catalogue_limit
@@ -46,7 +46,6 @@ _AGGREGATE, _COLLECTION_AGGREGATE = "/aggregate", "/collections/{collection_id}/
 _SEARCHES = ("/search", "/collections", "/collections/{collection_id}/items", _AGGREGATE, _COLLECTION_AGGREGATE)
 _READS = ("GET", "POST", "OPTIONS")
 _WRITES = ("PUT", "PATCH", "DELETE")
-_COMPRESSION = 2
 _CONNECT_SECONDS = 5
 _STATEMENT_MILLISECONDS = "30000"
 _LARGEST_POOL = 10
@@ -102,7 +101,7 @@ def create_app(settings: Settings | None = None, writers: WriterSettings | None 
 def _compress_fast(app: FastAPI) -> None:
     """Compress as hard as a page of items is worth: the stock middleware takes longer for that than all else takes."""
     middleware: list[Any] = app.user_middleware
-    ours = Middleware(CompressionMiddleware, compression_level=_COMPRESSION)
+    ours = Middleware(Compressed)
     app.user_middleware = [ours if one.cls is BrotliMiddleware else one for one in middleware]
 
 

@@ -18,7 +18,8 @@ from stac_fastapi.types.requests import get_base_url
 from stac.api_counts import Counts
 from stac.api_links import Link, paging
 from stac.filters import CURRENT
-from stac.served import BaseKey, Item, Renderer, Row
+from stac.hydration import Base, base
+from stac.served import BaseKey, Renderer, Row
 
 _PLAN = """
 SELECT stac_search_to_where(s) AS matching,
@@ -32,7 +33,7 @@ FROM (SELECT $1::text::jsonb AS s) AS asked, to_text_array(s->'collections') AS 
 _NEWEST_FIRST = "datetime DESC, collection DESC, id DESC"
 _OLDEST_FIRST = "datetime ASC, collection ASC, id ASC"
 _BASES = """
-SELECT k.collection, k.tag, collection_base_item(k.collection, k.tag)
+SELECT k.collection, k.tag, collection_base_item(k.collection, k.tag)::text
 FROM unnest($1::text[], $2::int[]) AS k (collection, tag)
 """
 
@@ -99,10 +100,10 @@ def _token(row: Row) -> str:
     return f"{row.collection.encode().hex()}:{row.id.encode().hex()}"
 
 
-async def _bases(connection: Connection, keys: Iterable[BaseKey]) -> Mapping[BaseKey, Item]:
+async def _bases(connection: Connection, keys: Iterable[BaseKey]) -> Mapping[BaseKey, Base]:
     wanted = list(keys)
     found = await connection.fetch(_BASES, [key[0] for key in wanted], [key[1] for key in wanted])
-    return {(row[0], row[1]): {name: value for name, value in row[2].items() if value is not None} for row in found}
+    return {(row[0], row[1]): base(row[2]) for row in found}
 
 
 def _renderer(request: Request) -> Renderer:

@@ -1,8 +1,8 @@
 """Items as the API serves them, from what pgSTAC stores: hydrated, linked and put into JSON.
 
 pgSTAC stores what an item differs in from its collection's `item_assets`. Putting the two together costs PostgreSQL
-milliseconds per item, and us hundredths of one. The links that items of a page differ in by nothing but their id are
-made once and copied as text.
+milliseconds per item, and us hundredths of one: what need not be looked into stays text. The links that items of a page
+differ in by nothing but their id are made once and copied as text, too.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -11,9 +11,10 @@ from typing import Any
 from urllib.parse import urljoin
 
 import orjson
-from hydraters import hydrate
+from msgspec import Raw
 
 from stac.api_links import Link, add_item_links, shown
+from stac.hydration import Base, members
 
 type Item = dict[str, Any]
 type BaseKey = tuple[str, int | None]
@@ -30,20 +31,21 @@ class Row:
 
     id: str
     collection: str
-    content: Item
+    content: Mapping[str, Raw]
     geometry: str
     base: BaseKey
 
     @classmethod
     def read(cls, item_id: str, collection: str, content: str, geometry: str) -> "Row":
-        """A row of the database; `content` is JSON."""
-        stored: Item = orjson.loads(content)
+        """A row of the database; `content` is JSON, whose members are not parsed."""
+        stored = members(content)
+        tag = stored.pop(_TAG, None)
         return cls(
             id=item_id,
             collection=collection,
             content=stored,
             geometry=geometry,
-            base=(collection, stored.pop(_TAG, None)),
+            base=(collection, None if tag is None else orjson.loads(bytes(tag))),
         )
 
 
@@ -61,23 +63,25 @@ class Renderer:
         self._inferred, self._leave = inferred, frozenset(leave)
         self._templates: dict[tuple[str, tuple[str, ...] | None], _Template] = {}
 
-    def render(self, rows: Sequence[Row], bases: Mapping[BaseKey, Item]) -> list[orjson.Fragment]:
+    def render(self, rows: Sequence[Row], bases: Mapping[BaseKey, Base]) -> list[orjson.Fragment]:
         """The items of `rows` as JSON; `bases` are the base items that they name."""
-        return [orjson.Fragment(orjson.dumps(self._item(row, bases[row.base]))) for row in rows]
+        return [orjson.Fragment(self._item(row, bases[row.base])) for row in rows]
 
-    def _item(self, row: Row, base: Item) -> Item:
-        item: Item = hydrate(base, row.content, strip_unmatched_markers=True)
-        item |= {
-            "id": row.id,
-            "collection": row.collection,
-            "type": "Feature",
-            "geometry": orjson.Fragment(row.geometry),
-        }
-        template = self._template(row.collection, shown(item["assets"]) if "assets" in item else None)
-        item["links"] = template.links(row.id, self._own(item.get("links", ())))
-        known = item.get("stac_extensions", template.extensions)
-        item["stac_extensions"] = known + [one for one in template.extensions if one not in known]
-        return item
+    def _item(self, row: Row, base: Base) -> bytes:
+        known = base.members(row.content)
+        assets = shown(members(known["assets"])) if "assets" in known else None
+        template = self._template(row.collection, assets)
+        return orjson.dumps(
+            {name: orjson.Fragment(text) for name, text in known.items()}
+            | {
+                "id": row.id,
+                "collection": row.collection,
+                "type": "Feature",
+                "geometry": orjson.Fragment(row.geometry),
+                "links": template.links(row.id, self._own(_list(known, "links"))),
+                "stac_extensions": template.with_own(_list(known, "stac_extensions")),
+            }
+        )
 
     def _own(self, links: Sequence[Link]) -> list[Link]:
         return [
@@ -108,6 +112,10 @@ class _Template:
     after: bytes
     extensions: list[str]
 
+    def with_own(self, extensions: list[str]) -> list[str]:
+        """The extensions of an item that names some itself."""
+        return extensions + [one for one in self.extensions if one not in extensions]
+
     def links(self, item_id: str, own: Sequence[Link]) -> list[Any]:
         """The links of item `item_id`, its `own` in the middle."""
         name = orjson.dumps(item_id)[1:-1]
@@ -115,6 +123,11 @@ class _Template:
             [orjson.Fragment(part.replace(_ID.encode(), name))] if part else [] for part in (self.before, self.after)
         )
         return [*before, *own, *after]
+
+
+def _list(item: Mapping[str, bytes], name: str) -> list[Any]:
+    found: list[Any] = orjson.loads(item.get(name, b"[]"))
+    return found
 
 
 def _listed(links: Sequence[Link]) -> bytes:

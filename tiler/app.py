@@ -12,7 +12,6 @@ from fastapi import Depends, FastAPI, Request
 from psycopg_pool import ConnectionPool
 from starlette.middleware.cors import CORSMiddleware
 from starlette.staticfiles import StaticFiles
-from starlette_cramjam.middleware import CompressionMiddleware
 from titiler.core.factory import AlgorithmFactory, ColorMapFactory, MultiBaseTilerFactory, TilerFactory, TMSFactory
 from titiler.extensions.render import _adapt_render_for_v2, stacRenderExtension
 from titiler.extensions.wmts import wmtsExtension
@@ -24,6 +23,7 @@ from titiler.pgstac.extensions import searchInfoExtension
 from titiler.pgstac.factory import MosaicTilerFactory, add_search_list_route, add_search_register_route
 
 from stac import openapi
+from stac.api_compression import Compressed
 from stac.api_middleware import BodyLimit, Limit
 from stac.settings import Settings
 from tiler import edr, health, places, viewers
@@ -124,7 +124,7 @@ def _add_middleware(app: FastAPI, tiler: TilerSettings) -> None:
     app.add_middleware(BodyLimit, limit=partial(_body_limit, tiler.max_body_bytes), refuse=too_large)
     app.add_middleware(NoViewers)
     app.add_middleware(CacheHeaders, mosaic_seconds=tiler.cache_seconds)
-    app.add_middleware(CompressionMiddleware, exclude_mediatype=_IMAGES | {_PARQUET})
+    app.add_middleware(Compressed, exclude_mediatype=_IMAGES | {_PARQUET})
     app.add_middleware(
         CORSMiddleware,
         allow_origins=["*"],

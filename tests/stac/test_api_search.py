@@ -49,7 +49,10 @@ def _published(settings: Settings, documents: Any, product_name: Any) -> None:
     catalog.publish(documents(product_name(4, level="L1C")), settings)
     strange = documents(product_name(13))[:1]
     strange[0]["links"].append({"rel": "about", "href": "../elsewhere?a=b", "title": 'übrigens "so"'})
-    strange[0]["assets"] = {"thumbnail": {"href": "https://eo.example.org/t.webp", "type": "image/webp"}}
+    strange[0]["assets"] = {
+        "thumbnail": {"href": "https://eo.example.org/t.webp", "type": "image/webp"},
+        "B03": {"href": "https://eo.example.org/green.tif", "bands": {"no": "list"}},
+    }
     catalog.publish(strange, settings)
 
 
