@@ -51,5 +51,5 @@ clean: down ## stop the stack; remove environments, builds and caches; data are 
 	rm -rf .venv .venv-airflow tiler/static tiler/web/node_modules tests/tools/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	rm -rf .import_linter_cache build dist
 
-purge: down ## remove the embedded stack's data: database, bucket, logs and inbox
-	@if [ -x $(PYTHON) ]; then $(STACK) purge; fi
+purge: ## stop the embedded stack and remove its data: database, bucket, logs and inbox
+	@if [ -x $(PYTHON) ]; then $(STACK) purge; else echo "Nothing to do it with: make setup first."; exit 1; fi

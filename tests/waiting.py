@@ -25,8 +25,8 @@ def free_port(offsets: Iterable[int] = ()) -> int:
             first = int(probe.getsockname()[1])
         if first // _APART % workers != worker:
             continue
-        ports = {str(offset): first + offset for offset in offsets}
-        if max(ports.values(), default=0) <= _LAST_PORT and not processes.taken(ports):
+        ports = [first + offset for offset in offsets]
+        if max(ports, default=0) <= _LAST_PORT and not processes.taken(ports):
             return first
 
 

@@ -32,6 +32,9 @@ def main() -> int:
     except (AirflowError, httpx.HTTPError, LookupError, subprocess.CalledProcessError) as error:
         console.print(f"\nThe demo stopped: {error}\nLogs: {stack.log}", markup=False)
         return 1
+    except KeyboardInterrupt:
+        console.print("\nInterrupted. The stack runs, and Airflow goes on: `make demo` follows, `make down` stops it.")
+        return 130
     _say(console, "Airflow", f"{stack.airflow_url}  run of {DAG}: {state}; {_counts(summary)}")
     _say(console, "Page", f"{stack.url}/")
     console.print(f"\nDone in {time.monotonic() - started:.0f} s. Stop it all with `make down`.")

@@ -68,13 +68,13 @@ class Stack:
 def load(environ: Mapping[str, str] = os.environ) -> Stack:
     """Read the environment and `.local/env`; write the latter, with fresh secrets, when it is the first time."""
     home = Path(environ.get("SEN2EXTRACT_HOME") or ROOT / ".local").resolve()
-    ports = {name: int(environ.get(name) or default) for name, default in PORTS.items()}
+    kept = read_env(home / "env")
+    ports = {name: int(environ.get(name) or kept.get(name) or default) for name, default in PORTS.items()}
     given = dict(environ)
     own_postgres = _is_ours(given.get("PGHOST"), given.get("PGPORT"), ports["SEN2EXTRACT_PG_PORT"])
     own_store = given.get("S3_ENDPOINT") in {None, "", f"http://127.0.0.1:{ports['SEN2EXTRACT_S3_PORT']}"}
     for folder in (home, home / "log", home / "run", home / "inbox"):
         folder.mkdir(parents=True, exist_ok=True)
-    kept = read_env(home / "env")
     public = _public(home, ports, given, kept, own_postgres=own_postgres, own_store=own_store)
     _write_env(home / "env", public)
     executor = given.get("AIRFLOW__CORE__EXECUTOR") or "LocalExecutor"
@@ -124,6 +124,8 @@ def _public(
         "INGEST_INBOX": given.get("INGEST_INBOX") or str(home / "inbox"),
         "AIRFLOW_FERNET_KEY": made["AIRFLOW_FERNET_KEY"],
         "AIRFLOW_SECRET_KEY": made["AIRFLOW_SECRET_KEY"],
+        # Remembered, so that the next command of make finds the stack.
+        **{name: str(port) for name, port in ports.items() if port != PORTS[name]},
     }
     if own_postgres:
         values |= {

@@ -5,7 +5,6 @@ Run as a program it serves the stack's own cluster until told to stop.
 
 import os
 import pwd
-import shutil
 import signal
 import subprocess
 import sys
@@ -17,7 +16,9 @@ from pathlib import Path
 from typing import IO, Any
 
 import psycopg
+from programs import PostgresError, programs
 from psycopg import sql
+from psycopg.pq import PGconn, Ping
 
 #: What makes PostgreSQL stop without waiting for its clients to leave.
 FAST_STOP = signal.SIGINT
@@ -36,10 +37,6 @@ SETTINGS = {
 }
 
 
-class PostgresError(RuntimeError):
-    """PostgreSQL is missing or refused something; the message says what to do."""
-
-
 @dataclass(frozen=True, kw_only=True)
 class Cluster:
     """A private cluster: its data folder, port, and superuser."""
@@ -53,11 +50,12 @@ class Cluster:
         """Run `initdb` when there is no cluster yet."""
         if (self.data / "PG_VERSION").exists():
             return
-        self.data.parent.mkdir(parents=True, exist_ok=True)
+        owner = system_user()
+        _make_enterable(self.data.parent, owner)
         self.data.mkdir(exist_ok=True)
         self.data.chmod(0o700)
-        owner = system_user()
-        with tempfile.NamedTemporaryFile("w") as secret:
+        # Beside the data, where the server's user may come: the folder of temporary files may be closed to it.
+        with tempfile.NamedTemporaryFile("w", dir=self.data.parent) as secret:
             secret.write(self.password)
             secret.flush()
             if owner is not None:
@@ -83,29 +81,22 @@ class Cluster:
         return subprocess.Popen(command, cwd="/", stdout=log, stderr=log, **as_user(system_user()))
 
 
-def programs() -> Path:
-    """Return the folder of the newest PostgreSQL programs that have PostGIS beside them."""
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"), key=lambda path: int(path.parts[-3]))
-    on_path = shutil.which("postgres")
-    candidates = [path.parent for path in reversed(found)] + ([Path(on_path).resolve().parent] if on_path else [])
-    for folder in candidates:
-        if _has_postgis(folder):
-            return folder
-    raise PostgresError(
-        "PostgreSQL with PostGIS is not installed. On Debian or Ubuntu: apt-get install postgresql-postgis "
-        "(or postgresql-15-postgis-3), or set PGHOST, PGUSER, PGPASSWORD and PGDATABASE to a server that has it."
-    )
-
-
-def _has_postgis(folder: Path) -> bool:
-    asked = subprocess.run([folder / "pg_config", "--sharedir"], capture_output=True, text=True, check=False)
-    shared = Path(asked.stdout.strip() or f"/usr/share/postgresql/{folder.parts[-2]}")
-    return (shared / "extension" / "postgis.control").exists()
-
-
 def system_user() -> pwd.struct_passwd | None:
     """Return whom the server must run as: user `postgres` when we are root (it refuses root), else ourselves."""
-    return pwd.getpwnam("postgres") if os.geteuid() == 0 else None
+    if os.geteuid() != 0:
+        return None
+    try:
+        return pwd.getpwnam("postgres")
+    except KeyError:
+        raise PostgresError("PostgreSQL refuses to run as root, and there is no user postgres: adduser it") from None
+
+
+def _make_enterable(folder: Path, owner: pwd.struct_passwd | None) -> None:
+    """Make a folder and its parents; where another user shall enter them, whatever the umask says."""
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in made if owner else ():
+        path.chmod(0o755)
 
 
 def as_user(owner: pwd.struct_passwd | None) -> dict[str, Any]:
@@ -116,11 +107,19 @@ def as_user(owner: pwd.struct_passwd | None) -> dict[str, Any]:
 
 
 def data_folder(home: Path) -> Path:
-    """Return where the cluster's files go: in `home`, or in /var/lib where `home` is closed to user postgres."""
+    """Return where the cluster's files go: in `home`, or in /var/lib where `home` is closed to user postgres.
+
+    A cluster that is there already is kept to, whatever has become of the rights since.
+    """
     owner = system_user()
-    if owner is None or all(_may_enter(folder, owner) for folder in (home, *home.parents)):
-        return home / "postgres"
-    return Path("/var/lib/sen2extract") / sha256(str(home).encode()).hexdigest()[:12] / "postgres"
+    inside = home / "postgres"
+    if owner is None:
+        return inside
+    outside = Path("/var/lib/sen2extract") / sha256(str(home).encode()).hexdigest()[:12] / "postgres"
+    there = [folder for folder in (inside, outside) if (folder / "PG_VERSION").exists()]
+    if there:
+        return there[0]
+    return inside if all(_may_enter(folder, owner) for folder in (home, *home.parents)) else outside
 
 
 def _may_enter(folder: Path, owner: pwd.struct_passwd) -> bool:
@@ -138,27 +137,35 @@ def conninfo(env: Mapping[str, str], database: str) -> str:
 
 
 def ensure_database(env: Mapping[str, str], name: str) -> None:
-    """Create a database when the server does not have it; raises `PostgresError` when it may not."""
+    """Create a database when the server does not have it; raises `PostgresError` when it may not.
+
+    Which it is, is looked up: the server may say "does not exist" in any language.
+    """
     try:
         with psycopg.connect(conninfo(env, name)):
             return
     except psycopg.OperationalError as error:
-        if "does not exist" not in str(error):
-            raise
+        refused = _first_line(error)
     try:
         with psycopg.connect(conninfo(env, "postgres"), autocommit=True) as connection:
-            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+            if connection.execute("SELECT FROM pg_database WHERE datname = %s", [name]).fetchone() is None:
+                connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+                return
     except psycopg.Error as error:
-        raise PostgresError(f"database {name!r} is missing and could not be made ({error}): create it") from error
+        raise PostgresError(
+            f"Database {name!r} cannot be entered ({refused}) and could not be made ({_first_line(error)}): "
+            "check PGUSER and PGPASSWORD, or create it."
+        ) from error
+    raise PostgresError(f"Database {name!r} cannot be entered: {refused}. Check PGUSER and PGPASSWORD.")
+
+
+def _first_line(error: psycopg.Error) -> str:
+    return str(error).partition("\n")[0]
 
 
 def answers(env: Mapping[str, str]) -> bool:
-    """Say whether the server accepts connections (a missing database still counts as an answer)."""
-    try:
-        with psycopg.connect(conninfo(env, "postgres")):
-            return True
-    except psycopg.OperationalError as error:
-        return "does not exist" in str(error)
+    """Say whether the server accepts connections, whomever it will let in."""
+    return PGconn.ping(conninfo(env, "postgres").encode()) == Ping.OK
 
 
 def main() -> int:

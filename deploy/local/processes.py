@@ -4,7 +4,7 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,9 +81,9 @@ def _signal(members: Iterable[Process], number: signal.Signals) -> None:
             continue
 
 
-def taken(ports: Mapping[str, int]) -> dict[str, int]:
-    """Return those of the named ports on which something listens already."""
-    return {name: port for name, port in ports.items() if _listens(port)}
+def taken(ports: Iterable[int]) -> list[int]:
+    """Return those of the ports on which something listens already."""
+    return [port for port in ports if _listens(port)]
 
 
 def _listens(port: int) -> bool:

@@ -5,12 +5,13 @@ ready and migrated before anything uses them, and are stopped last.
 """
 
 import argparse
+import fcntl
 import os
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 import httpx
@@ -20,6 +21,7 @@ import processes
 from environment import ROOT, WEED_OFFSETS, Stack, load
 from minio.error import S3Error
 from objectstore import has_bucket
+from programs import PostgresError, programs
 
 SERVICES = (
     "stac",
@@ -31,6 +33,8 @@ SERVICES = (
     "airflow-triggerer",
 )
 PATIENCE = 180.0
+#: A server that is not ours runs already, or hardly ever will.
+PATIENCE_WITH_OTHERS = 20.0
 
 
 class StackError(RuntimeError):
@@ -43,10 +47,29 @@ def main() -> int:
     parser.add_argument("command", choices=["up", "down", "status", "purge"])
     command = parser.parse_args().command
     try:
-        return {"up": up, "down": down, "status": status, "purge": purge}[command](load())
-    except (StackError, postgres.PostgresError, migrations.MigrationError) as error:
+        stack = load()
+        if command == "status":
+            return status(stack)
+        with _alone(stack):
+            return {"up": up, "down": down, "purge": purge}[command](stack)
+    except (StackError, PostgresError, migrations.MigrationError) as error:
         print(f"\n{error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("\nInterrupted. `make status` says what runs, `make down` stops it.", file=sys.stderr)
+        return 130
+
+
+@contextmanager
+def _alone(stack: Stack) -> Iterator[None]:
+    """Let one command change the stack at a time; another one waits."""
+    with (stack.run / "lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print("  another `make` starts or stops this stack: waiting for it", flush=True)
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def up(stack: Stack) -> int:
@@ -54,11 +77,13 @@ def up(stack: Stack) -> int:
     if not missing(stack):
         print(f"Already running: {stack.url}  ·  Airflow {stack.airflow_url}  ·  logs {stack.log}")
         return 0
+    _refuse_taken_ports(stack)
     try:
         _start_stores(stack)
         _migrate(stack)
         _start_services(stack)
     except KeyboardInterrupt:
+        print("\nInterrupted: what was started is stopped again.")
         down(stack)
         return 130
     print(f"Running: {stack.url}  ·  Airflow {stack.airflow_url}  ·  logs {stack.log}  ·  stop with `make down`")
@@ -80,11 +105,15 @@ def down(stack: Stack) -> int:
 def purge(stack: Stack) -> int:
     """Stop everything and remove its data, wherever they are."""
     down(stack)
-    for folder in (
-        postgres.data_folder(stack.home),
-        *(stack.home / name for name in ("s3", "airflow", "inbox", "log")),
-    ):
+    database = postgres.data_folder(stack.home)
+    folders = [database, *(stack.home / name for name in ("s3", "airflow", "caddy", "inbox", "log"))]
+    for folder in folders:
         shutil.rmtree(folder, ignore_errors=True)
+    if database.parent != stack.home:  # in /var/lib, where its folder was made for it alone
+        shutil.rmtree(database.parent, ignore_errors=True)
+    left = [str(folder) for folder in folders if folder.exists()]
+    if left:
+        raise StackError(f"Could not remove all of {', '.join(left)}: are they another user's?")
     (stack.home / "env").unlink(missing_ok=True)
     print(f"Removed the database, bucket, inbox and logs of {stack.home}.")
     return 0
@@ -93,7 +122,8 @@ def purge(stack: Stack) -> int:
 def status(stack: Stack) -> int:
     """Say what is running; 1 when something is not."""
     gone = missing(stack)
-    print(f"not running: {', '.join(gone)}" if gone else f"running: {stack.url}  ·  Airflow {stack.airflow_url}")
+    running = f"running: {stack.url}  ·  Airflow {stack.airflow_url}"
+    print(f"not running: {', '.join(gone)}; start with `make up`" if gone else running)
     return 1 if gone else 0
 
 
@@ -121,13 +151,29 @@ def _start_stores(stack: Stack) -> None:
     own = _own(stack)
     if own and not pid(stack, "stores"):
         if stack.own_postgres:
-            postgres.programs()
-        _refuse_taken_ports(_store_ports(stack))
+            programs()
         _honcho(stack, "stores", own)
-    with step("PostgreSQL" if stack.own_postgres else f"PostgreSQL at {stack.env['PGHOST']}"):
-        _wait(stack, "stores", "postgres", lambda: postgres.answers(stack.env))
-    with step("object store" if stack.own_store else f"object store at {stack.env['S3_ENDPOINT']}"):
-        _wait(stack, "stores", "s3", lambda: _bucket(stack))
+    _await_store(stack, "postgres", "PostgreSQL", "" if stack.own_postgres else _server(stack))
+    _await_store(stack, "s3", "object store", "" if stack.own_store else stack.env["S3_ENDPOINT"])
+
+
+def _await_store(stack: Stack, name: str, what: str, elsewhere: str) -> None:
+    """Wait for a store of ours, or, not as long, for one that runs elsewhere."""
+    ready = {"postgres": lambda: postgres.answers(stack.env), "s3": lambda: _bucket(stack)}[name]
+    if not elsewhere:
+        with step(what):
+            _wait(stack, "stores", name, ready)
+        return
+    with step(f"{what} at {elsewhere}"):
+        deadline = time.monotonic() + PATIENCE_WITH_OTHERS
+        while not ready():
+            if time.monotonic() > deadline:
+                raise StackError(f"No {what} answers at {elsewhere}: start it, or correct its address.")
+            time.sleep(0.5)
+
+
+def _server(stack: Stack) -> str:
+    return f"{stack.env['PGHOST']}:{stack.env.get('PGPORT', '5432')}"
 
 
 def _bucket(stack: Stack) -> bool:
@@ -147,7 +193,6 @@ def _migrate(stack: Stack) -> None:
 
 def _start_services(stack: Stack) -> None:
     if not pid(stack, "services"):
-        _refuse_taken_ports(_service_ports(stack))
         _honcho(stack, "services", list(SERVICES))
     with step("stac"):
         _wait(stack, "services", "stac", lambda: _ok(f"http://{stack.env['STAC_UPSTREAM']}/readyz"))
@@ -159,28 +204,41 @@ def _start_services(stack: Stack) -> None:
         _wait(stack, "services", "airflow-api", lambda: _airflow_healthy(stack))
 
 
-def _store_ports(stack: Stack) -> dict[str, int]:
-    ports = {}
-    if stack.own_postgres:
-        ports["SEN2EXTRACT_PG_PORT"] = stack.ports["SEN2EXTRACT_PG_PORT"]
-    if stack.own_store:
-        first = stack.ports["SEN2EXTRACT_S3_PORT"]
-        ports["SEN2EXTRACT_S3_PORT"] = first
-        ports |= {f"SEN2EXTRACT_S3_PORT + {offset}": first + offset for offset in WEED_OFFSETS.values()}
-    return ports
+def _ports(stack: Stack) -> dict[str, list[int]]:
+    """Return the ports that what is not running would take, by the variable that sets them."""
+    names: list[str] = []
+    if not pid(stack, "stores"):
+        names += ["SEN2EXTRACT_PG_PORT"] * stack.own_postgres + ["SEN2EXTRACT_S3_PORT"] * stack.own_store
+    if not pid(stack, "services"):
+        names += ["SEN2EXTRACT_PORT", "SEN2EXTRACT_STAC_PORT", "SEN2EXTRACT_TILER_PORT", "SEN2EXTRACT_AIRFLOW_PORT"]
+    return {name: _block(name, stack.ports[name]) for name in names}
 
 
-def _service_ports(stack: Stack) -> dict[str, int]:
-    names = ("SEN2EXTRACT_PORT", "SEN2EXTRACT_STAC_PORT", "SEN2EXTRACT_TILER_PORT", "SEN2EXTRACT_AIRFLOW_PORT")
-    return {name: stack.ports[name] for name in names}
+def _block(variable: str, first: int) -> list[int]:
+    offsets = WEED_OFFSETS.values() if variable == "SEN2EXTRACT_S3_PORT" else ()
+    return [first, *(first + offset for offset in offsets)]
 
 
-def _refuse_taken_ports(ports: dict[str, int]) -> None:
-    busy = processes.taken(ports)
-    if busy:
-        named = ", ".join(f"{port} ({name})" for name, port in busy.items())
-        variable = next(iter(busy)).partition(" ")[0]
-        raise StackError(f"Ports in use by another program: {named}. Set {variable} to a free one and try again.")
+def _refuse_taken_ports(stack: Stack) -> None:
+    """Raise `StackError` when another program has a port, with the command that takes free ones."""
+    wanted = _ports(stack)
+    busy = {name: taken for name, block in wanted.items() if (taken := processes.taken(block))}
+    if not busy:
+        return
+    named = ", ".join(f"{' '.join(map(str, ports))} ({name})" for name, ports in busy.items())
+    others = {name: _free(name, stack.ports[name], stack.ports) for name in busy}
+    command = " ".join(f"{name}={port}" for name, port in others.items())
+    raise StackError(
+        f"Ports in use by another program: {named}. Take others, once; they are remembered:\n  {command} make up"
+    )
+
+
+def _free(variable: str, start: int, others: Mapping[str, int]) -> int:
+    """Return a first port near another whose whole block is free, and nobody else's here."""
+    reserved = {port for name, first in others.items() if name != variable for port in _block(name, first)}
+    candidates = (port for port in range(start + 20, start + 2000, 20))
+    blocks = (block for port in candidates if reserved.isdisjoint(block := _block(variable, port)))
+    return next((block[0] for block in blocks if not processes.taken(block)), start)
 
 
 def _honcho(stack: Stack, group: str, names: list[str]) -> None:
