@@ -331,6 +331,7 @@ def test_filters_choose_acquisitions(archive):
     assert dates(datetime="2025-01-06T00:00:00Z/..") == ["2025-03-06", "2025-02-04"]
     assert dates(max_cloud_cover=50) == ["2025-02-04", "2025-01-05", "2021-11-22"]
     assert dates(filter="s2:processing_baseline = '05.00'") == ["2021-11-22"]
+    assert dates(filter="datetime = DATE('2025-02-04') AND eo:cloud_cover < 50") == ["2025-02-04"]
     assert dates(filter='{"op": "<", "args": [{"property": "eo:cloud_cover"}, 50]}', datetime="2025-02-01/..") == [
         "2025-02-04"
     ]

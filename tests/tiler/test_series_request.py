@@ -72,6 +72,7 @@ def test_assets_instead_of_indices(collection, asked, names):
         ({"filter": "eo:cloud_cover <"}, "no CQL2"),
         ({"filter": "5"}, "no CQL2"),
         ({"filter": "{}"}, "no CQL2"),
+        ({"filter": "s_intersects(geometry, POINT(200 0))"}, "beyond the earth"),
         ({"filter-lang": "sql", "filter": "a=1"}, "cql2-text, cql2-json"),
         ({"maks": "none"}, "unknown parameter 'maks': choose from index, assets"),
     ],

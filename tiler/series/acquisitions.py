@@ -21,6 +21,7 @@ from shapely.geometry.base import BaseGeometry
 
 from stac.indices import Index
 from stac.naming import Baseline
+from stac.operands import settled
 from tiler.series.errors import SeriesRequestError
 from tiler.series.grid import Grid, Image
 from tiler.series.interval import Interval
@@ -171,7 +172,7 @@ def _where(connection: Connection[Any], request: SeriesRequest, place: BaseGeome
     search: dict[str, Any] = {
         "collections": [request.collection],
         "intersects": shapely.geometry.mapping(place),
-        "filter": dict(request.filter or {}),
+        "filter": settled(request.filter),
         "filter-lang": "cql2-json",
     }
     if request.interval != Interval():

@@ -13,6 +13,7 @@ from stac.errors import SearchError, UnknownNameError
 from stac.filters import properties
 from stac.indices import INDICES, Index, get_index, stored_indices
 from stac.masks import DEFAULT_PROFILE, Profile, get_profile
+from stac.operands import settled
 from stac.search import check_text
 from stac.vocabulary import check_properties
 from tiler.series.errors import SeriesRequestError, SeriesTooLargeError
@@ -250,6 +251,7 @@ def _parse_filter(text: str, language: str | None) -> Mapping[str, Any]:
     try:
         check_text(parsed)
         check_properties(properties(parsed), "filter")
+        settled(parsed)
     except SearchError as error:
         raise SeriesRequestError(str(error)) from error
     return parsed
