@@ -77,9 +77,10 @@ async def find(connection: Connection, asked: str, counts: Counts, *, current: b
     most, backwards = plan["most"], plan["backwards"]
     ordering = plan["ordering"] or (_OLDEST_FIRST if backwards else _NEWEST_FIRST)
     page = where if plan["beyond"] is None else f"{where} AND {plan['beyond']}"
-    # The page first: to write out the JSON of all that match, only to sort them, costs more than all else.
+    # The page first: to write out the JSON of all that match, only to sort them, costs more than all else. As bytes,
+    # since a text would be decoded, only to be encoded again.
     found = await connection.fetch(
-        "SELECT id, collection, content::text, ST_AsGeoJSON(geometry, 20) FROM ("  # noqa: S608 - of pgSTAC
+        "SELECT id, collection, convert_to(content::text, 'UTF8'), ST_AsGeoJSON(geometry, 20) FROM ("  # noqa: S608
         f"SELECT * FROM items WHERE {page} ORDER BY {ordering} LIMIT {most + 1:d}) AS page"
     )
     rows = [Row.read(*row) for row in found[:most]]

@@ -36,7 +36,7 @@ class Row:
     base: BaseKey
 
     @classmethod
-    def read(cls, item_id: str, collection: str, content: str, geometry: str) -> "Row":
+    def read(cls, item_id: str, collection: str, content: str | bytes, geometry: str) -> "Row":
         """A row of the database; `content` is JSON, whose members are not parsed."""
         stored = members(content)
         tag = stored.pop(_TAG, None)
