@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
-from airflow.sdk import Asset, RetryDecision, RetryPolicy, get_current_context
+from airflow.sdk import Asset, CronTriggerTimetable, RetryDecision, RetryPolicy, get_current_context
 from notices import by_mail, by_webhook
 
 L2A = Asset("sentinel-2-l2a")
@@ -49,6 +49,15 @@ class ByKind(RetryPolicy):
         if kinds & FINAL:
             return RetryDecision.fail(f"no other try would mend it: {exception}")
         return RetryDecision.default()
+
+
+def at(cron: str) -> CronTriggerTimetable:
+    """A schedule in UTC, from its next time on.
+
+    Airflow would otherwise run at once what was due up to a tenth of the period ago: for two hours of a day, a stack
+    that has just started would ingest beside the run that its user asks for.
+    """
+    return CronTriggerTimetable(cron, timezone="UTC", run_immediately=timedelta(0))
 
 
 TASK_DEFAULTS: dict[str, Any] = {

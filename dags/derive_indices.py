@@ -3,11 +3,11 @@
 from datetime import timedelta
 from typing import Any
 
-from airflow.sdk import AssetOrTimeSchedule, CronTriggerTimetable, Param, dag, task
-from catalogue import CONVERSION, DAG_DEFAULTS, INDICES, L2A, is_last_try
+from airflow.sdk import AssetOrTimeSchedule, Param, dag, task
+from catalogue import CONVERSION, DAG_DEFAULTS, INDICES, L2A, at, is_last_try
 from conclusion import conclude
 
-SCHEDULE = AssetOrTimeSchedule(timetable=CronTriggerTimetable("17 3 * * *", timezone="UTC"), assets=[L2A])
+SCHEDULE = AssetOrTimeSchedule(timetable=at("17 3 * * *"), assets=[L2A])
 PARAMS = {
     "batch_size": Param(8, type="integer", minimum=1, maximum=200, description="Items per task"),
     "limit": Param(500, type="integer", minimum=1, maximum=10000, description="Most items of one run"),

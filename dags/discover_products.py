@@ -6,9 +6,9 @@ With tiles or a bbox: for these instead, by the other parameters.
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from airflow.sdk import CronTriggerTimetable, Metadata, Param, dag, get_current_context, task
+from airflow.sdk import Metadata, Param, dag, get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
-from catalogue import CATALOGUE, DAG_DEFAULTS, DAY, OFFERS, PROVIDERS, TILE
+from catalogue import CATALOGUE, DAG_DEFAULTS, DAY, OFFERS, PROVIDERS, TILE, at
 
 PARAMS = {
     "provider": Param("cdse", enum=[*PROVIDERS], description="Where to look"),
@@ -44,7 +44,7 @@ PARAMS = {
 
 @dag(
     **DAG_DEFAULTS,
-    schedule=CronTriggerTimetable("7 2 * * *", timezone="UTC"),
+    schedule=at("7 2 * * *"),
     params=PARAMS,
     tags=["download"],
 )

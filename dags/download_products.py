@@ -3,11 +3,11 @@
 from datetime import timedelta
 from typing import Any
 
-from airflow.sdk import AssetOrTimeSchedule, CronTriggerTimetable, Param, dag, task
-from catalogue import DAG_DEFAULTS, INBOX, OFFERS, PROVIDERS, credentials, is_last_try
+from airflow.sdk import AssetOrTimeSchedule, Param, dag, task
+from catalogue import DAG_DEFAULTS, INBOX, OFFERS, PROVIDERS, at, credentials, is_last_try
 from conclusion import conclude
 
-SCHEDULE = AssetOrTimeSchedule(timetable=CronTriggerTimetable("37 */6 * * *", timezone="UTC"), assets=[OFFERS])
+SCHEDULE = AssetOrTimeSchedule(timetable=at("37 */6 * * *"), assets=[OFFERS])
 PARAMS = {"limit": Param(200, type="integer", minimum=1, maximum=1000, description="Most products of one run")}
 #: Connections of one task, which takes as many slots of its provider's pool (see pools.json).
 CONNECTIONS = 2

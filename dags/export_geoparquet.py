@@ -4,10 +4,10 @@ from datetime import timedelta
 from typing import Any
 
 from airflow.sdk import dag, task
-from catalogue import CATALOGUE, DAG_DEFAULTS
+from catalogue import CATALOGUE, DAG_DEFAULTS, at
 
 
-@dag(**DAG_DEFAULTS, schedule="47 2 * * *", tags=["catalogue"])
+@dag(**DAG_DEFAULTS, schedule=at("47 2 * * *"), tags=["catalogue"])
 def export_geoparquet() -> None:
     """One task: collections are read as a stream, so that it takes little memory, and an hour for millions of items."""
 

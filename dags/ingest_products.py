@@ -6,11 +6,11 @@ After each download, and once a day for what an event, a failed run or somebody 
 from datetime import timedelta
 from typing import Any
 
-from airflow.sdk import AssetOrTimeSchedule, CronTriggerTimetable, Param, dag, task
-from catalogue import CONVERSION, DAG_DEFAULTS, INBOX, L2A, is_last_try
+from airflow.sdk import AssetOrTimeSchedule, Param, dag, task
+from catalogue import CONVERSION, DAG_DEFAULTS, INBOX, L2A, at, is_last_try
 from conclusion import conclude
 
-SCHEDULE = AssetOrTimeSchedule(timetable=CronTriggerTimetable("33 5 * * *", timezone="UTC"), assets=[INBOX])
+SCHEDULE = AssetOrTimeSchedule(timetable=at("33 5 * * *"), assets=[INBOX])
 PARAMS = {
     "inbox": Param(None, type=["null", "string"], description="Folder of products; empty: INGEST_INBOX"),
     "batch_size": Param(8, type="integer", minimum=1, maximum=200, description="Products per task"),

@@ -6,14 +6,14 @@ Without Sen2Cor (INGEST_SEN2COR, or L2A_Process on the PATH of the worker) all t
 from datetime import timedelta
 from typing import Any
 
-from airflow.sdk import CronTriggerTimetable, Param, dag, task
-from catalogue import CONVERSION, DAG_DEFAULTS, INBOX
+from airflow.sdk import Param, dag, task
+from catalogue import CONVERSION, DAG_DEFAULTS, INBOX, at
 from conclusion import conclude
 
 PARAMS = {"limit": Param(50, type="integer", minimum=1, maximum=1000, description="Most products of one run")}
 
 
-@dag(**DAG_DEFAULTS, schedule=CronTriggerTimetable("41 3 * * *", timezone="UTC"), params=PARAMS, tags=["ingest"])
+@dag(**DAG_DEFAULTS, schedule=at("41 3 * * *"), params=PARAMS, tags=["ingest"])
 def l1c_to_l2a() -> None:
     """Installed? -> find -> correct, a task per product -> conclude: what came into the inbox wakes the ingestion.
 

@@ -3,8 +3,8 @@
 from datetime import timedelta
 from typing import Any
 
-from airflow.sdk import CronTriggerTimetable, Param, dag, task
-from catalogue import CONVERSION, DAG_DEFAULTS, is_last_try
+from airflow.sdk import Param, dag, task
+from catalogue import CONVERSION, DAG_DEFAULTS, at, is_last_try
 from conclusion import conclude
 
 PARAMS = {
@@ -19,7 +19,7 @@ PARAMS = {
 
 @dag(
     **DAG_DEFAULTS,
-    schedule=CronTriggerTimetable("23 1 * * *", timezone="UTC"),
+    schedule=at("23 1 * * *"),
     params=PARAMS,
     tags=["care"],
 )

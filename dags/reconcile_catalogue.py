@@ -3,11 +3,11 @@
 from datetime import timedelta
 from typing import Any
 
-from airflow.sdk import CronTriggerTimetable, dag, task
-from catalogue import CATALOGUE, DAG_DEFAULTS
+from airflow.sdk import dag, task
+from catalogue import CATALOGUE, DAG_DEFAULTS, at
 
 
-@dag(**DAG_DEFAULTS, schedule=CronTriggerTimetable("43 4 * * *", timezone="UTC"), tags=["care"])
+@dag(**DAG_DEFAULTS, schedule=at("43 4 * * *"), tags=["care"])
 def reconcile_catalogue() -> None:
     """Report what is in one and not in the other; it repairs nothing."""
 

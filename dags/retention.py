@@ -3,13 +3,13 @@
 from datetime import timedelta
 from typing import Any
 
-from airflow.sdk import CronTriggerTimetable, Param, dag, task
-from catalogue import CATALOGUE, DAG_DEFAULTS
+from airflow.sdk import Param, dag, task
+from catalogue import CATALOGUE, DAG_DEFAULTS, at
 
 PARAMS = {"dry_run": Param(default=False, type="boolean", description="Only say what would be removed")}
 
 
-@dag(**DAG_DEFAULTS, schedule=CronTriggerTimetable("3 6 * * *", timezone="UTC"), params=PARAMS, tags=["care"])
+@dag(**DAG_DEFAULTS, schedule=at("3 6 * * *"), params=PARAMS, tags=["care"])
 def retention() -> None:
     """One task; its result counts what became of the products, and its log names each with the reason."""
 

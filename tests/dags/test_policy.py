@@ -4,9 +4,14 @@ import importlib
 import json
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from airflow.sdk import AssetOrTimeSchedule
+from airflow.serialization.decoders import decode_timetable
+from airflow.serialization.encoders import encode_timetable
+from airflow.timetables.base import TimeRestriction
 
 DAGS = Path(__file__).resolve().parents[2] / "dags"
 HEAVY = ("rasterio", "numpy", "pystac", "psycopg", "pyproj", "shapely", "minio", "obstore", "ingest", "stac", "tiler")
@@ -18,6 +23,28 @@ def test_every_dag_file_can_be_imported(bag):
         "backfill", "derive_indices", "discover_products", "download_products", "expire_jobs", "export_geoparquet",
         "extract_series", "ingest_products", "l1c_to_l2a", "pack_series", "reconcile_catalogue", "retention",
     }  # fmt: skip
+
+
+def test_a_stack_that_starts_after_the_hour_waits_for_the_next(bag):
+    """And does not ingest beside the run that its user asks for; Airflow would, for a tenth of the period."""
+    catalogue = importlib.import_module("catalogue")
+    now = datetime.now(UTC)
+    past = now - timedelta(minutes=2)
+
+    for schedule in (
+        daily := catalogue.at(f"{past.minute} {past.hour} * * *"),
+        AssetOrTimeSchedule(timetable=daily, assets=[]),
+    ):
+        timetable = decode_timetable(encode_timetable(schedule))
+        first = timetable.next_dagrun_info(
+            last_automated_data_interval=None, restriction=TimeRestriction(None, None, False)
+        )
+        assert first.run_after > now
+
+    scheduled = {dag.dag_id: str(encode_timetable(dag.timetable)) for dag in bag.dags.values()}
+    crons = {name: text for name, text in scheduled.items() if " * *" in text}
+    assert len(crons) == 10
+    assert all("'run_immediately': 0" in text for text in crons.values()), crons
 
 
 def test_every_task_is_tried_again_with_growing_pauses_and_cannot_hang(bag):
