@@ -37,7 +37,7 @@ def test_a_stack_that_starts_after_the_hour_waits_for_the_next(bag):
     ):
         timetable = decode_timetable(encode_timetable(schedule))
         first = timetable.next_dagrun_info(
-            last_automated_data_interval=None, restriction=TimeRestriction(None, None, False)
+            last_automated_data_interval=None, restriction=TimeRestriction(earliest=None, latest=None, catchup=False)
         )
         assert first.run_after > now
 
