@@ -17,7 +17,6 @@ from msgspec.json import Decoder
 
 _MARKER = DO_NOT_MERGE_MARKER.encode()
 _LEFT_OUT = b'"%b"' % _MARKER
-_EMPTY = b"{}"
 _MEMBERS = Decoder(dict[str, Raw])
 
 
@@ -31,8 +30,8 @@ class Base:
     def fill(self, stored: bytes) -> bytes:
         """The object whose differences are `stored`, both as JSON. Raises `msgspec.DecodeError` for what is none."""
         own = _MEMBERS.decode(stored)
-        if self._names.isdisjoint(own) and _MARKER not in stored:
-            return self._opening + stored[1:] if own and self._names else stored if own else self._text
+        if own and self._names and self._names.isdisjoint(own) and _MARKER not in stored:
+            return self._opening + stored[1:]
         return _object(self.members(own))
 
     def members(self, own: Mapping[str, Raw]) -> dict[str, bytes]:
@@ -65,12 +64,8 @@ class Base:
         return {name: orjson.dumps(value) for name, value in self._value.items()}
 
     @cached_property
-    def _text(self) -> bytes:
-        return orjson.dumps(self._value)
-
-    @cached_property
     def _opening(self) -> bytes:
-        return self._text[:-1] + b","
+        return orjson.dumps(self._value)[:-1] + b","
 
 
 @lru_cache(maxsize=64)
