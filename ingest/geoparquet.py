@@ -55,7 +55,7 @@ SELECT DISTINCT ON (form) id FROM pgstac.items, LATERAL (
 ) AS f WHERE collection = %s ORDER BY form, id
 """
 _ROWS = """
-SELECT id, collection, content::text, ST_AsGeoJSON(geometry, 20) FROM pgstac.items
+SELECT id, collection, ST_AsGeoJSON(geometry, 20), content::text FROM pgstac.items
 WHERE collection = %s AND (id = ANY(%s)) = %s ORDER BY datetime, id
 """
 

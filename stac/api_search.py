@@ -18,8 +18,9 @@ from stac_fastapi.types.requests import get_base_url
 from stac.api_counts import Counts
 from stac.api_links import Link, paging
 from stac.filters import CURRENT
+from stac.finished import MEMBER, Finished
 from stac.hydration import Base, base
-from stac.served import BaseKey, Renderer, Row
+from stac.served import BaseKey, FinishedRow, Renderer, Row
 
 _PLAN = """
 SELECT stac_search_to_where(s) AS matching,
@@ -32,6 +33,13 @@ FROM (SELECT $1::text::jsonb AS s) AS asked, to_text_array(s->'collections') AS 
 # What pgSTAC sorts by unless told otherwise.
 _NEWEST_FIRST = "datetime DESC, collection DESC, id DESC"
 _OLDEST_FIRST = "datetime ASC, collection ASC, id ASC"
+# The page first: to write out the JSON of all that match, only to sort them, costs more than all else. As bytes, since
+# a text would be decoded, only to be encoded again. OFFSET has `private` read once.
+_PAGE = f"""
+SELECT id, collection, ST_AsGeoJSON(geometry, 20), convert_to(finished, 'UTF8'),
+  CASE WHEN finished IS NULL THEN convert_to(content::text, 'UTF8') END
+FROM (SELECT page.*, private->>'{MEMBER}' AS finished FROM (%s) AS page OFFSET 0) AS read
+"""  # noqa: S608 - a constant of ours
 _BASES = """
 SELECT k.collection, k.tag, collection_base_item(k.collection, k.tag)::text
 FROM unnest($1::text[], $2::int[]) AS k (collection, tag)
@@ -42,7 +50,7 @@ FROM unnest($1::text[], $2::int[]) AS k (collection, tag)
 class Page:
     """Rows in the order asked for, how many match in all, and the tokens of the pages around this one."""
 
-    rows: Sequence[Row]
+    rows: Sequence[Row | FinishedRow]
     matched: int
     following: str | None
     previous: str | None
@@ -57,7 +65,7 @@ async def search(asked: Any, request: Request, *, current: bool) -> dict[str, An
     try:
         async with request.app.state.get_connection(request, "r") as connection:
             page = await find(connection, text, request.app.state.counts, current=current)
-            bases = await _bases(connection, {row.base for row in page.rows})
+            bases = await _bases(connection, {row.base for row in page.rows if isinstance(row, Row)})
     except InvalidDatetimeFormatError as error:
         raise InvalidQueryParameter(f"Datetime parameter {asked.datetime} is invalid.") from error
     links = PagingLinks(request=request, next=page.following, prev=page.previous)
@@ -77,13 +85,10 @@ async def find(connection: Connection, asked: str, counts: Counts, *, current: b
     most, backwards = plan["most"], plan["backwards"]
     ordering = plan["ordering"] or (_OLDEST_FIRST if backwards else _NEWEST_FIRST)
     page = where if plan["beyond"] is None else f"{where} AND {plan['beyond']}"
-    # The page first: to write out the JSON of all that match, only to sort them, costs more than all else. As bytes,
-    # since a text would be decoded, only to be encoded again.
     found = await connection.fetch(
-        "SELECT id, collection, convert_to(content::text, 'UTF8'), ST_AsGeoJSON(geometry, 20) FROM ("  # noqa: S608
-        f"SELECT * FROM items WHERE {page} ORDER BY {ordering} LIMIT {most + 1:d}) AS page"
+        _PAGE % f"SELECT * FROM items WHERE {page} ORDER BY {ordering} LIMIT {most + 1:d}"  # noqa: S608 - of pgSTAC
     )
-    rows = [Row.read(*row) for row in found[:most]]
+    rows = [_row(*row) for row in found[:most]]
     more = len(found) > len(rows)
     alone = not more and not plan["continued"]
     if backwards:
@@ -96,13 +101,23 @@ async def find(connection: Connection, asked: str, counts: Counts, *, current: b
     )
 
 
-def _token(row: Row) -> str:
+def _row(
+    item_id: str, collection: str, geometry: str, finished: bytes | None, content: bytes | None
+) -> Row | FinishedRow:
+    if finished is None:
+        return Row.read(item_id, collection, geometry, content or b"{}")
+    return FinishedRow(id=item_id, collection=collection, geometry=geometry, finished=Finished.read(finished))
+
+
+def _token(row: Row | FinishedRow) -> str:
     """What pgSTAC's `page_token` makes of a row."""
     return f"{row.collection.encode().hex()}:{row.id.encode().hex()}"
 
 
 async def _bases(connection: Connection, keys: Iterable[BaseKey]) -> Mapping[BaseKey, Base]:
     wanted = list(keys)
+    if not wanted:
+        return {}
     found = await connection.fetch(_BASES, [key[0] for key in wanted], [key[1] for key in wanted])
     return {(row[0], row[1]): base(row[2]) for row in found}
 

@@ -10,6 +10,7 @@ from pypgstac.hydration import dehydrate
 from stac import extents
 from stac.database import Connection
 from stac.errors import CatalogError
+from stac.finished import MEMBER, Finished
 from stac.locks import Moment
 
 type Item = dict[str, Any]
@@ -19,12 +20,13 @@ type Key = tuple[str, str]
 _OWN_DATES = ("created", "updated")
 _NOT_IN_CONTENT = frozenset({"id", "collection", "geometry", "type"})
 # Says what the new rows span, by partition, and how many there are.
-_INSERT = """
+_INSERT = f"""
 WITH new AS (
-  INSERT INTO pgstac.items (id, geometry, collection, datetime, end_datetime, content)
-  SELECT i.id, pgstac.stac_geom(i.place::jsonb), i.collection, lower(d), upper(d), i.content::jsonb
-  FROM unnest(%b::text[], %b::text[], %b::text[], %b::text[], %b::text[], %b::text[])
-    AS i (collection, id, place, starts, ends, content),
+  INSERT INTO pgstac.items (id, geometry, collection, datetime, end_datetime, content, private)
+  SELECT i.id, pgstac.stac_geom(i.place::jsonb), i.collection, lower(d), upper(d), i.content::jsonb,
+    jsonb_build_object('{MEMBER}', i.finished)
+  FROM unnest(%b::text[], %b::text[], %b::text[], %b::text[], %b::text[], %b::text[], %b::text[])
+    AS i (collection, id, place, starts, ends, content, finished),
     tstzrange(i.starts::timestamptz, i.ends::timestamptz, '[]') AS d
   RETURNING collection, geometry, datetime, end_datetime
 )
@@ -32,7 +34,7 @@ SELECT p.collection, p.partition, min(n.datetime), max(n.datetime), min(n.end_da
   st_extent(n.geometry)::geometry, count(*)
 FROM new AS n JOIN pgstac.partition_stats AS p ON p.collection = n.collection AND p.partition_dtrange @> n.datetime
 GROUP BY p.partition ORDER BY p.partition
-"""
+"""  # noqa: S608 - a constant of ours
 _DELETE = "DELETE FROM pgstac.items WHERE collection = %s AND id = ANY(%s)"
 _DECIMALS = 9
 
@@ -124,14 +126,17 @@ def _moved(items: Iterable[Item], replaced: Mapping[Key, Item]) -> dict[str, set
 
 
 def _row(item: Item, base_item: Item, base_item_id: int | None) -> tuple[str | None, ...]:
-    """Collection, id, place, start, end, and the content without what its collection says; JSON as text."""
+    """Collection, id, place, start, end, the content without what its collection says, and the finished document.
+
+    JSON as text.
+    """
     content = dehydrate(base_item, item)
     slim = {name: value for name, value in content.items() if name not in _NOT_IN_CONTENT}
     if base_item_id is not None:
         slim["pgstac:base_item"] = base_item_id
     place = orjson.dumps({"geometry": item["geometry"]})
     collection, starts, ends = moment_of(item)
-    return collection, item["id"], place.decode(), starts, ends, orjson.dumps(slim).decode()
+    return collection, item["id"], place.decode(), starts, ends, orjson.dumps(slim).decode(), Finished.of(item).text()
 
 
 def _place_and_time(item: Item) -> tuple[Any, Moment]:

@@ -1,8 +1,9 @@
 """Items as the API serves them, from what pgSTAC stores: hydrated, linked and put into JSON.
 
-pgSTAC stores what an item differs in from its collection's `item_assets`. Putting the two together costs PostgreSQL
-milliseconds per item, and us hundredths of one: what need not be looked into stays text. The links that items of a page
-differ in by nothing but their id are made once and copied as text, too.
+Most are finished already (`stac.finished`). Of the others pgSTAC stores what they differ in from their collection's
+`item_assets`. Putting the two together costs PostgreSQL milliseconds per item, and us a tenth of one: what need not be
+looked into stays text. The links that items of a page differ in by nothing but their id are made once and copied as
+text, too.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -14,6 +15,7 @@ import orjson
 from msgspec import Raw
 
 from stac.api_links import Link, add_item_links, shown
+from stac.finished import APART, Finished
 from stac.hydration import Base, members
 
 type Item = dict[str, Any]
@@ -31,22 +33,46 @@ class Row:
 
     id: str
     collection: str
-    content: Mapping[str, Raw]
     geometry: str
+    content: Mapping[str, Raw]
     base: BaseKey
 
     @classmethod
-    def read(cls, item_id: str, collection: str, content: str | bytes, geometry: str) -> "Row":
+    def read(cls, item_id: str, collection: str, geometry: str, content: str | bytes) -> "Row":
         """A row of the database; `content` is JSON, whose members are not parsed."""
         stored = members(content)
         tag = stored.pop(_TAG, None)
         return cls(
             id=item_id,
             collection=collection,
-            content=stored,
             geometry=geometry,
+            content=stored,
             base=(collection, None if tag is None else orjson.loads(bytes(tag))),
         )
+
+    def document(self, bases: Mapping[BaseKey, Base]) -> Finished:
+        """What is known of its document, put together with its base item."""
+        known = bases[self.base].members(self.content)
+        return Finished(
+            links=_list(known, "links"),
+            extensions=_list(known, "stac_extensions"),
+            assets=members(known["assets"]) if "assets" in known else None,
+            body=orjson.dumps({name: orjson.Fragment(text) for name, text in known.items() if name not in APART}),
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FinishedRow:
+    """An item whose document was finished when it was stored."""
+
+    id: str
+    collection: str
+    geometry: str
+    finished: Finished
+
+    def document(self, _: Mapping[BaseKey, Base]) -> Finished:
+        """What is known of its document."""
+        return self.finished
 
 
 class Renderer:
@@ -63,25 +89,23 @@ class Renderer:
         self._inferred, self._leave = inferred, frozenset(leave)
         self._templates: dict[tuple[str, tuple[str, ...] | None], _Template] = {}
 
-    def render(self, rows: Sequence[Row], bases: Mapping[BaseKey, Base]) -> list[orjson.Fragment]:
+    def render(self, rows: Sequence[Row | FinishedRow], bases: Mapping[BaseKey, Base]) -> list[orjson.Fragment]:
         """The items of `rows` as JSON; `bases` are the base items that they name."""
-        return [orjson.Fragment(self._item(row, bases[row.base])) for row in rows]
+        return [orjson.Fragment(self._item(row, row.document(bases))) for row in rows]
 
-    def _item(self, row: Row, base: Base) -> bytes:
-        known = base.members(row.content)
-        assets = shown(members(known["assets"])) if "assets" in known else None
-        template = self._template(row.collection, assets)
-        return orjson.dumps(
-            {name: orjson.Fragment(text) for name, text in known.items()}
-            | {
+    def _item(self, row: Row | FinishedRow, known: Finished) -> bytes:
+        template = self._template(row.collection, None if known.assets is None else shown(known.assets))
+        head = orjson.dumps(
+            {
+                "type": "Feature",
                 "id": row.id,
                 "collection": row.collection,
-                "type": "Feature",
                 "geometry": orjson.Fragment(row.geometry),
-                "links": template.links(row.id, self._own(_list(known, "links"))),
-                "stac_extensions": template.with_own(_list(known, "stac_extensions")),
+                "links": template.links(row.id, self._own(known.links)),
+                "stac_extensions": template.with_own(known.extensions),
             }
         )
+        return head if known.body == b"{}" else b"%b,%b" % (head[:-1], known.body[1:])
 
     def _own(self, links: Sequence[Link]) -> list[Link]:
         return [
@@ -112,9 +136,9 @@ class _Template:
     after: bytes
     extensions: list[str]
 
-    def with_own(self, extensions: list[str]) -> list[str]:
+    def with_own(self, extensions: Sequence[str]) -> list[str]:
         """The extensions of an item that names some itself."""
-        return extensions + [one for one in self.extensions if one not in extensions]
+        return [*extensions, *(one for one in self.extensions if one not in extensions)]
 
     def links(self, item_id: str, own: Sequence[Link]) -> list[Any]:
         """The links of item `item_id`, its `own` in the middle."""

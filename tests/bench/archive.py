@@ -7,6 +7,7 @@ cloud cover, checksums, keys, statistics), so that they compress as real ones do
 Rows are made from two real items and copied into pgSTAC's partitions, which is what loading costs without us.
 """
 
+import json
 import random
 import re
 import secrets
@@ -18,6 +19,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import cycle
 from typing import Any
 
+import orjson
 import psycopg
 import shapely
 from psycopg.types.json import Jsonb
@@ -27,6 +29,8 @@ from stac import catalog
 from stac.assets import COG
 from stac.bands import bands_of, layers_of
 from stac.collections import INDICES, L2A
+from stac.finished import MEMBER, Finished
+from stac.hydration import Base, base, members
 from stac.indices import stored_indices
 from stac.items import index_item, scene_item
 from stac.naming import ProductName, asset_key, item_prefix
@@ -134,7 +138,7 @@ def _load_year(connection: psycopg.Connection[Any], collection: str, form: "Form
     with (
         connection.cursor() as cursor,
         cursor.copy(
-            f"COPY {partition[0]} (id, geometry, collection, datetime, end_datetime, content) FROM STDIN"
+            f"COPY {partition[0]} (id, geometry, collection, datetime, end_datetime, content, private) FROM STDIN"
         ) as copy,
     ):
         places = tiles()
@@ -162,13 +166,16 @@ def name(tile: Tile, moment: datetime) -> str:
 class Form:
     """An item as pgSTAC stores it, cut at what differs from item to item."""
 
+    base: Base
     parts: list[str]
     kinds: list[str]
 
     @classmethod
     def of(cls, connection: psycopg.Connection[Any], item: dict[str, Any]) -> "Form":
         """The form of `item`."""
-        row = connection.execute("SELECT content_slim(%s)::text", (Jsonb(item),)).fetchone()
+        row = connection.execute(
+            "SELECT content_slim(%s)::text, collection_base_item(%s)::text", (Jsonb(item), item["collection"])
+        ).fetchone()
         assert row is not None
         assert "\\" not in row[0]
         pattern = "|".join(
@@ -192,6 +199,7 @@ class Form:
         ends = [0, *(match.end() for match in found)]
         starts = [*(match.start() for match in found), len(row[0])]
         return cls(
+            base=base(row[1]),
             parts=[row[0][end:start] for end, start in zip(ends, starts, strict=True)],
             kinds=[str(match.lastgroup) for match in found],
         )
@@ -223,7 +231,12 @@ class Form:
         if not random.randrange(SUPERSEDED):
             content = content.replace('"properties": {', '"properties": {"deprecated": true, ', 1)
         stamp = fixed["date"]
-        return f"{fixed['name']}\t{tile.outline}\t{collection}\t{stamp}\t{stamp}\t{content}\n"
+        private = json.dumps({MEMBER: self._finished(content)}).replace("\\", "\\\\")
+        return f"{fixed['name']}\t{tile.outline}\t{collection}\t{stamp}\t{stamp}\t{content}\t{private}\n"
+
+    def _finished(self, content: str) -> str:
+        own = self.base.members(members(content))
+        return Finished.of({name: orjson.loads(text) for name, text in own.items()}).text()
 
 
 def example_scene() -> Scene:
