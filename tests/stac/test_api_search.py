@@ -39,7 +39,10 @@ class PlainClient(CatalogueClient):
 
 @pytest.fixture(scope="module")
 def _published(settings: Settings, documents: Any, product_name: Any) -> None:
-    """Seven days of two tiles, some in two baselines, an L1C, links of their own, a collection changed in between."""
+    """Seven days of two tiles, some in two baselines, an L1C, links of their own, a collection changed in between.
+
+    The documents of every other day are not finished.
+    """
     for day in range(1, DAYS + 1):
         for tile in ("48PWU", "48PVU"):
             catalog.publish(documents(product_name(day, tile=tile), cloud_cover=day * 7.5), settings)
@@ -54,6 +57,9 @@ def _published(settings: Settings, documents: Any, product_name: Any) -> None:
         "B03": {"href": "https://eo.example.org/green.tif", "bands": {"no": "list"}},
     }
     catalog.publish(strange, settings)
+    with psycopg.connect(settings.pg_dsn) as connection:
+        # As another loader leaves them, on the same pages as those that are finished.
+        connection.execute("UPDATE pgstac.items SET private = NULL WHERE extract(day FROM datetime)::int % 2 = 0")
 
 
 def _change_collections(settings: Settings) -> None:
@@ -176,6 +182,49 @@ def test_every_item_by_its_address(ours: TestClient, plain: TestClient) -> None:
         single = [client.get(address.replace("http://testserver/stac", "")) for client in (ours, plain)]
         assert same(single) == item
         assert single[0].headers["content-type"] == "application/geo+json"
+
+
+def test_an_item_is_told_alike_whether_it_is_finished_or_not(settings: Settings, ours: TestClient) -> None:
+    everything = {"limit": 200, "sortby": [{"field": "id", "direction": "asc"}]}
+    finished = ours.post("/search", json=everything).json()
+    with psycopg.connect(settings.pg_dsn) as connection:
+        kept = connection.execute("SELECT id, collection, private FROM pgstac.items").fetchall()
+        connection.execute("UPDATE pgstac.items SET private = NULL")
+    try:
+        assert ours.post("/search", json=everything).json() == finished
+    finally:
+        with psycopg.connect(settings.pg_dsn) as connection, connection.cursor() as cursor:
+            cursor.executemany(
+                "UPDATE pgstac.items SET private = %s WHERE id = %s AND collection = %s",
+                [(private and psycopg.types.json.Jsonb(private), *key) for *key, private in kept],
+            )
+    assert {True, False} == {private is None for *_, private in kept}
+
+
+def test_what_others_change_in_place_is_told_as_it_is_now(
+    settings: Settings, ours: TestClient, plain: TestClient, documents: Any, product_name: Any
+) -> None:
+    name = product_name(5)
+    path = f"/collections/{L2A}/items/{name}"
+    before = same([client.get(path) for client in (ours, plain)])
+    with psycopg.connect(settings.pg_dsn) as connection:
+        connection.execute("UPDATE pgstac.items SET private = private || '{\"theirs\": 1}' WHERE id = %s", (name,))
+        connection.execute(
+            "UPDATE pgstac.items SET content = jsonb_set(content, '{properties,eo:cloud_cover}', '12') WHERE id = %s",
+            (name,),
+        )
+    assert same([client.get(path) for client in (ours, plain)])["properties"]["eo:cloud_cover"] == 12
+    with psycopg.connect(settings.pg_dsn) as connection:
+        private = connection.execute(
+            "SELECT private FROM pgstac.items WHERE id = %s AND collection = %s", (name, L2A)
+        ).fetchone()
+    assert private == ({"theirs": 1},)
+
+    catalog.publish(documents(name, cloud_cover=before["properties"]["eo:cloud_cover"]), settings)
+    after = same([client.get(path) for client in (ours, plain)])
+    for one in (before, after):
+        del one["properties"]["updated"]
+    assert after == before
 
 
 def test_an_item_that_is_not_there_is_told_from_its_collection(ours: TestClient) -> None:
