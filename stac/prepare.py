@@ -32,9 +32,9 @@ _INDEXES = {
 }
 # Of pgSTAC's table of items and its partitions (new ones do as their parent does), where PostgreSQL knows lz4 at all.
 _COMPRESSED_OTHERWISE = """
-SELECT a.attrelid::regclass::text FROM pg_partition_tree('pgstac.items') AS t
-JOIN pg_attribute AS a ON a.attrelid = t.relid AND a.attname = 'content' AND a.attcompression <> 'l'
-WHERE EXISTS (SELECT FROM pg_settings WHERE name = 'default_toast_compression' AND 'lz4' = ANY(enumvals)) ORDER BY 1
+SELECT a.attrelid::regclass::text, a.attname FROM pg_partition_tree('pgstac.items') AS t
+JOIN pg_attribute AS a ON a.attrelid = t.relid AND a.attname IN ('content', 'private') AND a.attcompression <> 'l'
+WHERE EXISTS (SELECT FROM pg_settings WHERE name = 'default_toast_compression' AND 'lz4' = ANY(enumvals)) ORDER BY 1, 2
 """
 _MIGRATION_LOCK = 0x53324558  # any number, the same in every process: "S2EX"
 
@@ -161,5 +161,5 @@ def _write_indexes(connection: Connection) -> None:
 
 def _write_compression(connection: Connection) -> None:
     """Have PostgreSQL compress items by lz4, which is faster than its own method; what is there stays as it is."""
-    for (table,) in connection.execute(_COMPRESSED_OTHERWISE).fetchall():
-        connection.execute(f"ALTER TABLE {table} ALTER COLUMN content SET COMPRESSION lz4".encode())
+    for table, column in connection.execute(_COMPRESSED_OTHERWISE).fetchall():
+        connection.execute(f"ALTER TABLE {table} ALTER COLUMN {column} SET COMPRESSION lz4".encode())
