@@ -325,7 +325,7 @@ def test_migrations_started_at_once_take_turns(settings: Settings) -> None:
     dsn = psycopg.conninfo.make_conninfo(settings.pg_dsn, dbname=name)
     processes = [subprocess.Popen([sys.executable, "-c", MIGRATOR, dsn]) for _ in range(3)]
 
-    assert [process.wait(60) for process in processes] == [0, 0, 0]
+    assert [process.wait(300) for process in processes] == [0, 0, 0]
     with psycopg.connect(dsn) as connection:
         assert connection.execute("SELECT count(*) FROM pgstac.collections").fetchone() == (3,)
     with psycopg.connect(settings.pg_dsn, autocommit=True) as connection:
