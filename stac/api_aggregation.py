@@ -84,7 +84,7 @@ async def aggregate_post(search: Any, request: Request) -> dict[str, Any]:
 
 async def _aggregate(search: Any, request: Request, collection_id: str | None) -> dict[str, Any]:
     wanted = chosen(search.aggregations)
-    current = settle(search, hide=False)
+    current = settle(search)
     if collection_id is not None:
         await _check_collection(request, collection_id)
         search.collections = [collection_id]

@@ -16,7 +16,7 @@ from stac_fastapi.types.errors import NotFoundError
 from stac_fastapi.types.requests import get_base_url
 from starlette.responses import JSONResponse, Response
 
-from stac.api_links import STAC_BROWSER, add_collection_links, add_item_links, area_links, paging
+from stac.api_links import STAC_BROWSER, add_collection_links, area_links, paging
 from stac.api_search import search
 from stac.boxes import check_numbers, check_place, flat, no_rectangle, touching
 from stac.collections import ATTRIBUTION
@@ -132,16 +132,7 @@ class CatalogueClient(CoreCrudClient):  # type: ignore[misc]
         return cleaned | parsed_filter(filter_query, filter_lang)
 
     async def _search_base(self, search_request: Any, request: Request) -> Any:
-        fields = getattr(search_request, "fields", None)
-        if not (fields and (fields.include or fields.exclude)):
-            current = settle(search_request, hide=False)
-            return await search(search_request, request, current=current)
-        settle(search_request)
-        result = await super()._search_base(search_request, request)
-        for item in result["features"]:
-            add_item_links(item, request.app.state.public_url)
-        result["links"] = paging(result["links"])
-        return result
+        return await search(search_request, request, current=settle(search_request))
 
 
 @attr.s
@@ -186,11 +177,10 @@ def json_object(model: type[BaseModel]) -> Callable[[Request], Awaitable[None]]:
     return check
 
 
-def settle(search: Any, *, hide: bool = True) -> bool:
+def settle(search: Any) -> bool:
     """Put a search into the form that pgSTAC answers; raises `SearchError`.
 
-    Returns whether superseded items are to be hidden, which the filter does unless `hide` is False: `CURRENT` is left
-    to the caller then, which is cheaper than having pgSTAC make it of CQL2.
+    Returns whether superseded items are to be hidden: by `CURRENT`, which costs less than what pgSTAC makes of CQL2.
     """
     search.conf = None  # pgSTAC's settings are ours to choose
     check_text(search.model_dump(mode="python"))
@@ -206,8 +196,6 @@ def settle(search: Any, *, hide: bool = True) -> bool:
     check_properties((sort.field for sort in getattr(search, "sortby", None) or ()), "sortby")
     current = not search.ids and current_only(filter_) != filter_
     filter_ = settled(filter_)
-    if current and hide:
-        filter_ = current_only(filter_)
     search.query, search.filter_expr = None, filter_ or None
     if place := no_rectangle(search.bbox):
         search.bbox = None

@@ -89,9 +89,9 @@ class Renderer:
         self._inferred, self._leave = inferred, frozenset(leave)
         self._templates: dict[tuple[str, tuple[str, ...] | None], _Template] = {}
 
-    def render(self, rows: Sequence[Row | FinishedRow], bases: Mapping[BaseKey, Base]) -> list[orjson.Fragment]:
+    def render(self, rows: Sequence[Row | FinishedRow], bases: Mapping[BaseKey, Base]) -> list[bytes]:
         """The items of `rows` as JSON; `bases` are the base items that they name."""
-        return [orjson.Fragment(self._item(row, row.document(bases))) for row in rows]
+        return [self._item(row, row.document(bases)) for row in rows]
 
     def _item(self, row: Row | FinishedRow, known: Finished) -> bytes:
         template = self._template(row.collection, None if known.assets is None else shown(known.assets))

@@ -15,6 +15,7 @@ from stac.api import create_app
 from stac.api_client import CatalogueClient, settle
 from stac.api_links import add_item_links, paging
 from stac.collections import COLLECTION_IDS, INDICES, L2A
+from stac.extensions import WEB_MAP_LINKS
 from stac.filters import CURRENT, current_only
 
 if TYPE_CHECKING:
@@ -29,7 +30,8 @@ class PlainClient(CatalogueClient):
     """Searches as stac-fastapi-pgstac does: everything in SQL."""
 
     async def _search_base(self, search_request: Any, request: Any) -> Any:
-        settle(search_request)
+        if settle(search_request):
+            search_request.filter_expr = current_only(search_request.filter_expr)
         result = await CoreCrudClient._search_base(self, search_request, request)
         for item in result["features"]:
             add_item_links(item, request.app.state.public_url)
@@ -110,6 +112,16 @@ SEARCHES: list[dict[str, Any]] = [
     {"ids": ["S2A_MSIL2A_20250103T031121_N0400_R075_T48PWU_20250601T000000"]},
     {"ids": ["nothing"], "collections": [L2A]},
 ]
+CHOICES: list[dict[str, list[str]]] = [
+    {"include": ["id", "properties.datetime", "properties.eo:cloud_cover"]},
+    {"include": ["id", "collection", "assets.B03.href", "assets.B03.nodata"]},
+    {"include": ["properties.nothing"]},
+    {"include": ["geometry", "stac_extensions", "bbox"]},
+    {"exclude": ["assets"]},
+    {"exclude": ["geometry", "links", "properties.eo:cloud_cover", "assets.B04.href"]},
+    {"include": ["id", "properties"], "exclude": ["properties.datetime", "links"]},
+    {"include": [], "exclude": ["id"]},
+]
 REFUSED: list[dict[str, Any]] = [
     {"datetime": "2025-01-04"},
     {"datetime": "yesterday"},
@@ -148,6 +160,44 @@ def test_a_search_by_post_and_its_pages(ours: TestClient, plain: TestClient, bod
     assert len(set(seen)) == len(seen)
     if pages:
         assert page["numberMatched"] == len(seen)
+
+
+@pytest.mark.parametrize("choice", CHOICES, ids=json.dumps)
+def test_a_choice_of_fields(ours: TestClient, plain: TestClient, choice: dict[str, list[str]]) -> None:
+    pages = [client.post("/search", json={"limit": 50, "fields": choice}) for client in (ours, plain)]
+    ours_, theirs = (page.json() for page in pages)
+    assert pages[0].headers["content-type"] == "application/geo+json"
+    for item, other in zip(ours_["features"], theirs["features"], strict=True):
+        own, others = ({link["rel"]: link for link in one.pop("links", ())} for one in (item, other))
+        assert own.get("self") == others.get("self", own.get("self"))
+        # Of maps, to which links lead that pgSTAC does not know.
+        if WEB_MAP_LINKS in item.get("stac_extensions", ()):
+            item["stac_extensions"].remove(WEB_MAP_LINKS)
+            other["stac_extensions"] = [one for one in other["stac_extensions"] if one != WEB_MAP_LINKS]
+        assert item == other
+    assert ours_ | {"features": []} == theirs | {"features": []}
+
+
+def test_a_choice_of_fields_keeps_what_is_null_and_puts_first_what_is_included(
+    settings: Settings, ours: TestClient, documents: Any, product_name: Any
+) -> None:
+    name = product_name(15)
+    item = documents(name)[0]
+    item["properties"]["license"] = None
+    catalog.publish([item], settings)
+
+    def asked(**fields: list[str]) -> dict[str, Any]:
+        (found,) = ours.post("/search", json={"ids": [name], "collections": [L2A], "fields": fields}).json()["features"]
+        return dict(found)
+
+    assert asked(include=["properties.license"])["properties"] == {"license": None}
+    assert "license" in asked(exclude=["assets"])["properties"]
+    both = asked(include=["id", "properties.gsd", "links"], exclude=["properties"])
+    assert both.keys() == {"id", "collection", "properties", "links", "type"}
+    assert both["properties"] == {"gsd": 10}
+    assert {"self", "xyz", "timeseries"} <= {link["rel"] for link in both["links"]}
+    assert {link["rel"] for link in asked(include=["id"])["links"]} == {"self", "parent", "collection", "root"}
+    catalog.remove([(L2A, name)], settings)
 
 
 @pytest.mark.parametrize("body", REFUSED, ids=json.dumps)
