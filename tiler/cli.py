@@ -143,11 +143,9 @@ def _files(name: str) -> dict[str, bytes]:
 @contextmanager
 def _engine(tiler: "TilerSettings") -> "Iterator[Engine]":
     """An engine on the catalogue and the bucket of the environment, with the limits of jobs."""
-    from psycopg_pool import ConnectionPool
-
     from stac import database
     from stac.settings import Settings
-    from tiler.opening import engine_of
+    from tiler.opening import engine_of, pool_of
     from tiler.series import objects
     from tiler.series.limits import Limits
 
@@ -155,8 +153,7 @@ def _engine(tiler: "TilerSettings") -> "Iterator[Engine]":
     with database.connect(settings):  # a pool would try for long, and not say why it cannot
         pass
     objects.use_store(settings)
-    options = {"options": "-c search_path=pgstac,public -c application_name=sen2extract-series", "connect_timeout": 5}
-    with ConnectionPool(settings.pg_dsn, min_size=1, max_size=2, timeout=10, kwargs=options, open=False) as pool:
+    with pool_of(settings, name="sen2extract-series", size=2, seconds=10) as pool:
         limits = Limits(feature_pixels=tiler.job_max_feature_pixels, pixel_reads=tiler.job_max_pixel_reads)
         with engine_of(settings, tiler, pool, limits) as engine:
             yield engine
