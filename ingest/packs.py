@@ -13,12 +13,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from ingest import cog, pack_care, pack_pixels
+from ingest import pack_care, pack_pixels
 from ingest.errors import IngestError
 from ingest.pack_plan import Layout, Source, chosen, document, pack_of, superfluous
 from ingest.store import Store
 from stac import packs
-from stac.assets import MASK
+from stac.assets import COG, MASK
 from stac.bands import BANDS
 from stac.blocks import IndexedImage
 from stac.collections import INDICES, L1C, L2A
@@ -31,7 +31,7 @@ from stac.settings import Settings
 
 log = logging.getLogger(__name__)
 
-DEFAULT_ASSETS = ("NDVI", "MASK")
+DEFAULT_ASSETS = ("NDVI", MASK)
 _L1C = "L1C/"
 """Before the name of a band: that of L1C products, and not of L2A."""
 _LOCKS = 0x5332504B  # the number space of our advisory locks: "S2PK"
@@ -206,7 +206,7 @@ class _Work:
         path = folder / "part.tif"
         file, spans = pack_pixels.write(stack, pack, group, grid, path)
         key = pack_part_key(pack.id, *place, file.sha256)
-        store.put(key, path, sha256=file.sha256, media_type=cog.MEDIA_TYPE)
+        store.put(key, path, sha256=file.sha256, media_type=COG)
         part = Part(pack=pack.id, row=place[0], column=place[1], key=key, size=file.size, spans=spans)
         with transaction(self.settings, None, f"{key}: cannot be entered") as tx:
             packs.add_part(tx, part)

@@ -2,8 +2,6 @@
 
 from typing import Any
 
-import pystac
-
 from stac import extensions
 from stac.assets import index_assets, reflectance_bands, scene_assets
 from stac.bands import SCENE_CLASSES, Level
@@ -29,10 +27,9 @@ _PLATFORMS = ["sentinel-2a", "sentinel-2b", "sentinel-2c", "sentinel-2d"]
 _KEYWORDS = ["Copernicus", "Sentinel-2", "MSI", "COG"]
 
 
-def collections(settings: Settings) -> list[pystac.Collection]:
+def collections(settings: Settings) -> list[dict[str, Any]]:
     """The collections of the catalogue, with the whole Earth as extent until there are items."""
-    built = (_scenes(settings, "L1C"), _scenes(settings, "L2A"), _indices(settings))
-    return [pystac.Collection.from_dict(collection) for collection in built]
+    return [_scenes(settings, "L1C"), _scenes(settings, "L2A"), _indices(settings)]
 
 
 def scene_collection(level: str) -> str:

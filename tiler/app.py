@@ -43,13 +43,13 @@ from tiler.opening import engine_of, pool_of
 from tiler.reader import AssetReader, ItemReader, MosaicBackend, MosaicItemReader
 from tiler.rendering import colormap_params, render_params
 from tiler.sane import sane
+from tiler.series.formats import FORMATS
 from tiler.series.limits import Limits
 from tiler.series.objects import use_store
 from tiler.settings import TilerSettings
 
 _STATIC = Path(__file__).parent / "static"
 _IMAGES = {"image/jpeg", "image/jpg", "image/png", "image/jp2", "image/webp", "image/tiff", "application/x-binary"}
-_PARQUET = "application/vnd.apache.parquet"
 
 
 def create_app(settings: Settings | None = None, tiler: TilerSettings | None = None) -> FastAPI:
@@ -119,7 +119,7 @@ def _add_middleware(app: FastAPI, tiler: TilerSettings) -> None:
     app.add_middleware(BodyLimit, limit=partial(_body_limit, tiler.max_body_bytes), refuse=too_large)
     app.add_middleware(NoViewers)
     app.add_middleware(CacheHeaders, mosaic_seconds=tiler.cache_seconds)
-    app.add_middleware(Compressed, exclude_mediatype=_IMAGES | {_PARQUET})
+    app.add_middleware(Compressed, exclude_mediatype=_IMAGES | {FORMATS["parquet"].media_type})
     app.add_middleware(
         CORSMiddleware,
         allow_origins=["*"],

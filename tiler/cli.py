@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from tiler.settings import TilerSettings
 
 Text = str | None
-_FAILED = ("unreadable", "partial")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _PARTS = (".dbf", ".prj", ".cpg", ".shx")
 _PAIR = 2
@@ -167,6 +166,7 @@ def _explained(engine: "Engine", plan: "Plan") -> None:
 
 def _tell(found: "Series") -> None:
     """What was found, on stderr; exit 1 where something could not be read."""
+    from tiler.series.rows import FAILED
     from tiler.series.summary import summary
 
     told = summary(found)
@@ -174,7 +174,7 @@ def _tell(found: "Series") -> None:
     typer.echo(f"{told['rows']} rows of {told['acquisitions']} acquisitions: {counts or told['message']}", err=True)
     for one in (found.report or {}).get("left_out", ()):
         typer.echo(f"left out: {one['reason']}", err=True)
-    failed = [row for row in found.rows if row.status in _FAILED]
+    failed = [row for row in found.rows if row.status in FAILED]
     for row in failed[:_NAMED]:
         typer.echo(f"{row.item_id} {row.index}: {row.status}, {row.reason}", err=True)
     if failed:

@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from rasterio.errors import RasterioError
 from rasterio.windows import Window as RasterWindow
 
+from stac.assets import MASK
 from stac.indices import INDICES, Index, evaluate, to_reflectance
 from stac.masks import NODATA as MASK_NODATA
 from stac.masks import Profile, cloud_probability
 from stac.resample import double
-from tiler.series.acquisitions import MASK, Observation
+from tiler.series.acquisitions import Observation
 from tiler.series.coverage import Coverage
 from tiler.series.errors import SilentStoreError, UnreadableError
 from tiler.series.grid import Grid, Image, Window

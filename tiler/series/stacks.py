@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from shapely.geometry import Point
 
-from tiler.series.acquisitions import MASK, Observation
+from stac.assets import MASK
+from tiler.series.acquisitions import Observation
 from tiler.series.grid import Image, Window
 from tiler.series.reading import MissingImageError, SceneReader
 from tiler.series.rows import Row

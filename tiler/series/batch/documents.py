@@ -14,7 +14,6 @@ from tiler.series.request import PARAMETERS, SeriesRequest, parse_request
 REQUEST = "request.json"
 FEATURES = "features.geojson"
 PLAN = "plan.json"
-GEOJSON = "application/geo+json"
 
 
 @dataclass(frozen=True, kw_only=True)

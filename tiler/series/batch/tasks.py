@@ -33,7 +33,7 @@ from tiler.series.batch.writers import MEDIA_TYPES
 from tiler.series.engine import Engine
 from tiler.series.errors import SeriesError, SeriesRequestError, SeriesTooLargeError
 from tiler.series.formats import file_name
-from tiler.series.limits import UNBOUNDED, Limits
+from tiler.series.limits import UNLIMITED
 from tiler.series.request import SeriesRequest
 from tiler.settings import TilerSettings
 
@@ -257,8 +257,9 @@ def _leftovers(office: Office) -> Iterator[str]:
 def _office() -> Iterator[Office]:
     settings, tiler = Settings(), TilerSettings()
     objects.use_store(settings)
-    with pool_of(settings, name="sen2extract-jobs", size=2, seconds=30) as pool:
+    with (
+        pool_of(settings, name="sen2extract-jobs", size=2, seconds=30) as pool,
         # The limits of jobs were checked, by their own measure, before it was accepted.
-        limits = Limits(feature_pixels=UNBOUNDED, pixel_reads=UNBOUNDED)
-        with engine_of(settings, tiler, pool, limits, gdal_seconds=_PATIENT) as engine:
-            yield Office(settings=settings, tiler=tiler, pool=pool, store=engine.store, engine=engine)
+        engine_of(settings, tiler, pool, UNLIMITED, gdal_seconds=_PATIENT) as engine,
+    ):
+        yield Office(settings=settings, tiler=tiler, pool=pool, store=engine.store, engine=engine)
