@@ -6,8 +6,7 @@ made again: interrupted anywhere, the same call goes on. What a new pack makes s
 
 import logging
 import tempfile
-from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -22,7 +21,7 @@ from stac.assets import COG, MASK
 from stac.bands import BANDS
 from stac.blocks import IndexedImage
 from stac.collections import INDICES, L1C, L2A
-from stac.database import Connection, connect, transaction
+from stac.database import Connection, connect, only_one, transaction
 from stac.errors import StacError
 from stac.indices import INDICES as INDEX_TABLE
 from stac.naming import pack_document_key, pack_part_key, series_of
@@ -112,7 +111,7 @@ def pack_series(
     """
     work = _Work(settings=settings, series=series, layout=layout or Layout(), partial=partial, parts=parts)
     try:
-        with _claimed(settings, series) as free:
+        with only_one(settings, _LOCKS, series) as free:
             if not free:
                 return Packed(series=series, state="unchanged", reason="another worker is at it")
             if check:
@@ -233,12 +232,3 @@ def _collection_of(asset: str) -> str:
 
 def _tile_of(series: str) -> str:
     return "".join(series.split("/")[1:4])
-
-
-@contextmanager
-def _claimed(settings: Settings, series: str) -> Iterator[bool]:
-    """Hold the lock of a series while the block lasts, on a connection of its own, if it is free: whether it was."""
-    with connect(settings) as connection:
-        connection.autocommit = True
-        row = connection.execute("SELECT pg_try_advisory_lock(hashtextextended(%s, %s))", (series, _LOCKS)).fetchone()
-        yield bool(row and row[0])

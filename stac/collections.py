@@ -14,6 +14,8 @@ L1C = "sentinel-2-l1c"
 L2A = "sentinel-2-l2a"
 INDICES = "sentinel-2-indices"
 COLLECTION_IDS = (L1C, L2A, INDICES)
+BY_LEVEL = {"l1c": L1C, "l2a": L2A, "indices": INDICES}
+"""The collections by what users call them."""
 
 ATTRIBUTION = "Contains modified Copernicus Sentinel data"
 EVERYWHERE: dict[str, Any] = {

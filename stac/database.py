@@ -55,6 +55,18 @@ def connect(settings: Settings) -> Iterator[Connection]:
 
 
 @contextmanager
+def only_one(settings: Settings, space: int, name: str) -> Iterator[bool]:
+    """Hold the lock `name` of a number space of ours while the block lasts, if it is free: whether it was.
+
+    It is held on a connection of its own, and ends with that, however it ends.
+    """
+    with connect(settings) as connection:
+        connection.autocommit = True
+        row = connection.execute("SELECT pg_try_advisory_lock(hashtextextended(%s, %s))", (name, space)).fetchone()
+        yield bool(row and row[0])
+
+
+@contextmanager
 def transaction(settings: Settings, connection: Connection | None, what: str) -> Iterator[Connection]:
     """The transaction of `connection`, which its owner commits, or else one on a connection of its own.
 

@@ -155,7 +155,7 @@ class Engine:
         for batch in self._located(sampler, plan, told):
             known = stacks.rows(sampler, batch)
             ahead = min(2 * self.requests, _ahead(batch))
-            many = ahead > self.requests <= len(batch)
+            many = ahead > self.requests and len(batch) >= self.requests
             pending: deque[list[Row] | Future[list[Row]]] = deque()
             try:
                 for unit in batch:
