@@ -22,6 +22,7 @@ from stac.problems import UNAVAILABLE
 from tiler.answers import Explanation, TimeSeries, schema
 from tiler.bodies import UNNAMED, read_files
 from tiler.presence import Lines, while_wanted
+from tiler.series.cost import Cost
 from tiler.series.engine import Engine, Plan
 from tiler.series.errors import DatabaseAwayError, SeriesRequestError
 from tiler.series.features import Feature, parse_features, point
@@ -32,7 +33,6 @@ from tiler.series.refine import refine
 from tiler.series.request import COLLECTIONS, PARAMETERS, SeriesRequest, parse_explain, parse_request
 from tiler.series.resolution import FINEST
 from tiler.series.rows import Row, Series, Told
-from tiler.series.units import Cost
 from tiler.series.uploads import UploadLimits, read_upload
 from tiler.settings import TilerSettings
 from tiler.timing import Stopwatch
