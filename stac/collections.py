@@ -1,6 +1,6 @@
 """The three STAC collections, built from the tables of bands, indices and masks."""
 
-from typing import Any
+from typing import Any, Final
 
 from stac import extensions
 from stac.assets import index_assets, reflectance_bands, scene_assets
@@ -10,9 +10,9 @@ from stac.indices import stored_indices
 from stac.masks import described_bitfields
 from stac.settings import Settings
 
-L1C = "sentinel-2-l1c"
-L2A = "sentinel-2-l2a"
-INDICES = "sentinel-2-indices"
+L1C: Final = "sentinel-2-l1c"
+L2A: Final = "sentinel-2-l2a"
+INDICES: Final = "sentinel-2-indices"
 COLLECTION_IDS = (L1C, L2A, INDICES)
 BY_LEVEL = {"l1c": L1C, "l2a": L2A, "indices": INDICES}
 """The collections by what users call them."""
