@@ -3,12 +3,12 @@
 Started by hand; started again it goes on where it was, since what is held or queued is not wanted again.
 """
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
-from airflow.sdk import Metadata, Param, dag, get_current_context, task
+from airflow.sdk import Metadata, Param, dag, task
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
-from catalogue import CATALOGUE, DAG_DEFAULTS, DAY, OFFERS, PROVIDERS, TILE, is_last_try
+from catalogue import CATALOGUE, DAG_DEFAULTS, DAY, OFFERS, PROVIDERS, TILE, is_last_try, today
 
 PARAMS = {
     "area": Param(None, type=["null", "string"], description="Name of a watched area; its clouds and rules apply"),
@@ -32,13 +32,13 @@ def backfill() -> None:
     def steps(*, params: dict[str, Any]) -> list[dict[str, str]]:
         from ingest import source_tasks
 
-        return source_tasks.steps(params["start"], params["end"], params["days"], _today())
+        return source_tasks.steps(params["start"], params["end"], params["days"], today())
 
     @task(pool=CATALOGUE, max_active_tis_per_dagrun=1, execution_timeout=timedelta(minutes=30), multiple_outputs=False)
     def search(step: dict[str, str], *, params: dict[str, Any]) -> dict[str, Any]:
         from ingest import source_tasks
 
-        return source_tasks.fill(step, params, _today(), last_try=is_last_try())
+        return source_tasks.fill(step, params, today(), last_try=is_last_try())
 
     @task(outlets=[OFFERS], trigger_rule="all_done")
     def announce(found: list[dict[str, Any]]) -> Any:
@@ -58,10 +58,6 @@ def backfill() -> None:
     planned = steps()
     found = search.expand(step=planned)
     announce(found) >> verdict(planned, found)
-
-
-def _today() -> Any:
-    return (get_current_context().get("logical_date") or datetime.now(UTC)).date()
 
 
 backfill()

@@ -1,6 +1,6 @@
 """What the DAGs share: the catalogue as assets, the pools, and the defaults every DAG and task starts from."""
 
-from datetime import timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from airflow.sdk import Asset, CronTriggerTimetable, RetryDecision, RetryPolicy, get_current_context
@@ -81,6 +81,12 @@ def is_last_try() -> bool:
     """Whether the running task is not tried again when it fails."""
     attempt = get_current_context()["ti"]
     return bool(attempt.try_number > attempt.max_tries)
+
+
+def today() -> date:
+    """The day for which the run is: its logical date, so that Airflow's backfill asks for what was offered then."""
+    day: datetime = get_current_context().get("logical_date") or datetime.now(UTC)
+    return day.date()
 
 
 def credentials(provider: str) -> dict[str, str]:

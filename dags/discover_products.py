@@ -3,12 +3,12 @@
 With tiles or a bbox: for these instead, by the other parameters.
 """
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
-from airflow.sdk import Metadata, Param, dag, get_current_context, task
+from airflow.sdk import Metadata, Param, dag, task
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
-from catalogue import CATALOGUE, DAG_DEFAULTS, DAY, OFFERS, PROVIDERS, TILE, at
+from catalogue import CATALOGUE, DAG_DEFAULTS, DAY, OFFERS, PROVIDERS, TILE, at, today
 
 PARAMS = {
     "provider": Param("cdse", enum=[*PROVIDERS], description="Where to look"),
@@ -59,10 +59,9 @@ def discover_products() -> None:
     def search(*, params: dict[str, Any]) -> dict[str, Any]:
         from ingest import source_tasks
 
-        when = get_current_context().get("logical_date") or datetime.now(UTC)
         if params["tiles"] or params["bbox"]:
-            return source_tasks.discover(params, params["provider"], when.date(), unless=params["unless"])
-        found = source_tasks.discover_areas(when.date(), unless=params["unless"])
+            return source_tasks.discover(params, params["provider"], today(), unless=params["unless"])
+        found = source_tasks.discover_areas(today(), unless=params["unless"])
         if not found["areas"] and not found["failed"]:
             raise AirflowSkipException(
                 "No area is watched (`sen2extract areas add`), neither tiles nor bbox are given."

@@ -8,6 +8,7 @@ from ingest import tiff
 from ingest.errors import IngestError, InvalidProductError
 from ingest.store import Store
 from stac import blocks, catalog
+from stac.assets import object_key
 from stac.database import transaction
 from stac.scene import Blocks, Grid, Radiometry, StoredAsset
 from stac.settings import Settings
@@ -45,10 +46,9 @@ def read_asset(store: Store, item: dict[str, Any], name: str) -> StoredAsset | N
     """The image `name` of an item, with its blocks; None for what is no image of one band. Raises `IngestError`."""
     asset = item["assets"][name]
     code = asset.get("proj:code", item["properties"].get("proj:code"))
-    address = ((asset.get("alternate") or {}).get("s3") or {}).get("href")
-    if not (code and address and asset.get("proj:shape") and asset.get("proj:transform")):
+    key = object_key(asset)
+    if not (code and key and asset.get("proj:shape") and asset.get("proj:transform")):
         return None
-    key = address.removeprefix("s3://").partition("/")[2]
     found = read_blocks(store, key)
     if found is None:
         return None

@@ -14,6 +14,7 @@ from ingest.cli_areas import areas
 from ingest.cli_care import gaps, retention, sen2cor, tidy
 from ingest.cli_export import export_geoparquet
 from ingest.cli_import import import_sen2chain
+from ingest.cli_outcomes import line, report
 from ingest.cli_pack import pack
 from ingest.cli_sources import discover, download
 from ingest.cli_status import status
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from ingest.pipeline import Again
 
 _CORES = os.cpu_count() or 1
-_STATES = ("published", "downloaded", "unchanged", "invalid", "failed")
 Source = Literal["auto", "safe", "earth-search"]
 RetriedState = Literal["seen", "downloaded", "converting", "failed", "invalid", "removed"]
 
@@ -109,7 +109,7 @@ def ingest(
         _say(as_json, {"products": found}, "\n".join(found))
         return
     outcomes = list(_ingest_all(found, jobs, source=source, assets=wanted, again="invalid" if retry else "changed"))
-    _report(outcomes, as_json)
+    report(outcomes, as_json)
 
 
 @app.command()
@@ -135,7 +135,7 @@ def retry(
             "to fetch one once more: sen2extract download --tile TILE --from DAY --to DAY --again"
         )
     again: Again = "always" if ids or state == "removed" else "invalid"
-    _report(list(_ingest_all(list(found.values()), jobs, again=again)) if found else [], as_json)
+    report(list(_ingest_all(list(found.values()), jobs, again=again)) if found else [], as_json)
 
 
 @app.command()
@@ -157,9 +157,9 @@ def derive(
     outcomes = []
     for item_id in wanted:
         outcome = derive_product(item_id, settings=settings)
-        typer.echo(_line(outcome), err=True)
+        typer.echo(line(outcome), err=True)
         outcomes.append(outcome)
-    _report(outcomes, as_json)
+    report(outcomes, as_json)
 
 
 @app.command()
@@ -253,24 +253,9 @@ def _ingest_all(
         task = progress.add_task("ingesting", total=len(found))
         for future in as_completed([pool.submit(work, path) for path in found]):
             outcome = future.result()
-            progress.console.print(_line(outcome), highlight=False, markup=False)
+            progress.console.print(line(outcome), highlight=False, markup=False)
             progress.advance(task)
             yield outcome
-
-
-def _report(outcomes: "list[Outcome]", as_json: bool) -> None:
-    failed = [outcome for outcome in outcomes if not outcome.ok]
-    if as_json:
-        typer.echo(json.dumps([outcome.as_dict() for outcome in outcomes], indent=2))
-    counts = {state: sum(o.state == state for o in outcomes) for state in _STATES}
-    typer.echo(", ".join(f"{count} {state}" for state, count in counts.items() if count) or "nothing to do", err=True)
-    if failed:
-        raise typer.Exit(1)
-
-
-def _line(outcome: "Outcome") -> str:
-    reason = f": {outcome.reason}" if outcome.reason else ""
-    return f"{outcome.state:9}  {outcome.product or outcome.source}{reason}"
 
 
 def _names(text: str | None) -> frozenset[str] | None:

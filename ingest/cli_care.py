@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from ingest.cli_outcomes import report
+from ingest.cli_outcomes import line, report
 
 if TYPE_CHECKING:
     from ingest.l1c_to_l2a import Waiting
@@ -93,7 +93,7 @@ def sen2cor(
     outcomes = []
     for one in wanted:
         outcome = l1c_to_l2a.correct(settings, one, found)
-        typer.echo(f"{outcome.state:10}  {outcome.product}{f': {outcome.reason}' if outcome.reason else ''}", err=True)
+        typer.echo(line(outcome), err=True)
         outcomes.append(outcome)
     report(outcomes, as_json)
 

@@ -2,13 +2,14 @@
 
 import json
 import os
-from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from ingest.cli_outcomes import counted, end, line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -38,12 +39,10 @@ def import_sen2chain(
         typer.echo(json.dumps(plan.as_dict() | {"outcomes": [outcome.as_dict() for outcome in outcomes]}, indent=2))
     else:
         typer.echo("\n".join(_report(plan, folder.absolute())))
-    states = Counter(outcome.state for outcome in outcomes)
-    done = f": {', '.join(f'{count} {state}' for state, count in states.items())}" if outcomes else ""
+    done = f": {counted(outcomes)}" if outcomes else ""
     found = f"{len(plan.scenes)} scenes, {len(plan.indices)} index products, {len(plan.skipped)} files skipped"
     typer.echo(found + done, err=True)
-    if any(not outcome.ok for outcome in outcomes):
-        raise typer.Exit(1)
+    end(outcomes)
 
 
 def _outcomes(plan: "Plan", jobs: int) -> "Iterator[Outcome]":
@@ -55,8 +54,7 @@ def _outcomes(plan: "Plan", jobs: int) -> "Iterator[Outcome]":
         # Scenes first: what is made from them is better than what is imported.
         for group in (plan.scenes, plan.indices):
             for outcome in pool.map(work, group):
-                reason = f": {outcome.reason}" if outcome.reason else ""
-                typer.echo(f"{outcome.state:9}  {outcome.product or outcome.source}{reason}", err=True)
+                typer.echo(line(outcome), err=True)
                 yield outcome
 
 

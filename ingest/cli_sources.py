@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from ingest.cli_outcomes import report
+from ingest.cli_outcomes import line, report
 
 if TYPE_CHECKING:
     from ingest.outcome import Outcome
@@ -205,8 +205,7 @@ def _fetch_all(settings: "Settings", source: "Source", wanted: "Sequence[Offer]"
                 raise  # the same would be true of all others
             except (SourceError, OSError) as error:
                 outcome = downloads.not_downloaded(offer, error)
-            reason = f": {outcome.reason}" if outcome.reason else ""
-            typer.echo(f"{outcome.state:10}  {offer.name}{reason}", err=True)
+            typer.echo(line(outcome), err=True)
             yield outcome
 
 

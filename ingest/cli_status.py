@@ -3,9 +3,11 @@
 import json
 import sys
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from stac.states import State
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -14,9 +16,6 @@ if TYPE_CHECKING:
     from stac.settings import Settings
     from stac.status import Product
 
-State = Literal[
-    "seen", "downloading", "downloaded", "converting", "published", "failed", "invalid", "superseded", "removed"
-]
 _PAGE = 100
 _NEWEST = 50
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import maximum_filter1d
 
+from stac.bands import SCENE_CLASSES
 from stac.masks import DEFAULTS, FIELDS, UNKNOWN_CLASS, UNKNOWN_PROBABILITY
 
 Mask = NDArray[np.bool_]
@@ -97,7 +98,7 @@ def mask_image(
         "cloud_probability": np.full(shape, UNKNOWN_PROBABILITY, np.uint8),
     }
     if classes is not None:
-        parts["scl"] = np.where(classes > max(range(12)), UNKNOWN_CLASS, classes)
+        parts["scl"] = np.where(classes > SCENE_CLASSES[-1].value, UNKNOWN_CLASS, classes)
         parts["cm004"] = cm004(classes)
     if probability is not None:
         parts["cloud_probability"] = np.where(probability > 100, UNKNOWN_PROBABILITY, probability)  # noqa: PLR2004

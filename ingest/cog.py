@@ -31,8 +31,6 @@ from stac.bands import Resampling
 from stac.blocks import BLOCK
 from stac.scene import Blocks, Grid, Radiometry, Statistics
 
-MEDIA_TYPE = "image/tiff; application=geotiff; profile=cloud-optimized"
-
 _ZSTD_LEVEL = 1
 """Decoding dominates ingestion; level 9 costs four times the CPU of level 1 for a few per cent of size."""
 

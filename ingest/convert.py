@@ -14,6 +14,7 @@ from ingest.prepared import Prepared, Target, describe_file, write_document, wri
 from ingest.products.base import Product, Raster
 from ingest.schedule import Task, run_tasks
 from ingest.thumbnail import thin, write_thumbnail
+from stac.assets import MASK
 from stac.bands import BANDS, LAYERS, Resampling
 from stac.indices import INDICES, Index
 from stac.scene import Footprint, Grid
@@ -139,7 +140,7 @@ def _index_tasks(
     def run_mask(fine: str, rasters: Mapping[str, Raster]) -> tuple[_Made, Raster]:
         raster, fields = derive.cloud_image(rasters, product.images, rasters[fine].grid, model)
         radiometry = derive.MASK_RADIOMETRY
-        prepared = write_image(raster, "MASK", radiometry, target, overviews="mode", fields=fields)
+        prepared = write_image(raster, MASK, radiometry, target, overviews="mode", fields=fields)
         return _Made(prepared=prepared, grid=raster.grid), raster
 
     for index in indices:
@@ -147,7 +148,7 @@ def _index_tasks(
     sources = derive.mask_sources(product.images, model)
     if indices and sources:
         fine = min(reversed(indices[0].bands), key=lambda band: BANDS[band].gsd)
-        yield Task(name="MASK", run=partial(run_mask, fine), needs=sources | {fine})
+        yield Task(name=MASK, run=partial(run_mask, fine), needs=sources | {fine})
 
 
 def _turn(name: str) -> tuple[int, int]:
@@ -157,7 +158,7 @@ def _turn(name: str) -> tuple[int, int]:
 
 
 def _in_order(made: Mapping[str, _Made]) -> tuple[Prepared, ...]:
-    names = [*INDICES, "MASK"]
+    names = [*INDICES, MASK]
     return tuple(made[name].prepared for name in sorted(made, key=names.index))
 
 

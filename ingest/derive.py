@@ -20,6 +20,9 @@ from stac.scene import Grid, Radiometry
 INDEX_RADIOMETRY = Radiometry(scale=SCALE, offset=0.0, nodata=NODATA)
 MASK_RADIOMETRY = Radiometry(nodata=MASK_NODATA)
 
+_MASK_IMAGES = ("SCL", "CLDPRB", "B11")
+"""What the fields of a mask are made from, but for those of a cloud model."""
+
 _STRIP, _CHUNK = 64, 16
 """Rows brought to 10 m at a time (an even number) and rows computed at a time: what is in hand stays in the cache."""
 
@@ -27,7 +30,7 @@ _STRIP, _CHUNK = 64, 16
 def needed_images(indices: Iterable[Index], *, modelled: bool) -> frozenset[str]:
     """Images that an index product is made from; `modelled`: what a cloud model wants included."""
     bands = {band for index in indices for band in index.bands}
-    return frozenset({"SCL", "CLDPRB", "B11", *bands, *(MODEL_BANDS if modelled else ())})
+    return frozenset({*_MASK_IMAGES, *bands, *(MODEL_BANDS if modelled else ())})
 
 
 def derivable_indices(images: Collection[str], wanted: Iterable[Index] | None = None) -> tuple[Index, ...]:
@@ -73,7 +76,7 @@ def _store(
 
 def mask_sources(images: Iterable[str], model: CloudModel | None = None) -> frozenset[str]:
     """The images among `images` that a `MASK` is made from; empty where there is neither SCL nor CLDPRB."""
-    sources = {"SCL", "CLDPRB", "B11"} & set(images)
+    sources = {*_MASK_IMAGES} & set(images)
     modelled = set(MODEL_BANDS) if model is not None and set(MODEL_BANDS) <= set(images) else set()
     return frozenset() if sources <= {"B11"} else frozenset(sources | modelled)
 
@@ -83,8 +86,8 @@ def cloud_image(
 ) -> tuple[Raster, tuple[str, ...]]:
     """The `MASK` image on the 10 m `grid` and the names of the fields it holds; needs SCL or CLDPRB."""
     modelled = model.masked(rasters) if model is not None and set(MODEL_BANDS) <= set(rasters) else None
-    classes, probability, b11 = (rasters.get(name) for name in ("SCL", "CLDPRB", "B11"))
-    _check_same(rasters, ("SCL", "CLDPRB", "B11"))
+    classes, probability, b11 = (rasters.get(name) for name in _MASK_IMAGES)
+    _check_same(rasters, _MASK_IMAGES)
     image = mask_image(
         None if classes is None else classes.pixels,
         None if probability is None else probability.pixels,
@@ -92,7 +95,7 @@ def cloud_image(
         modelled,
     )
     coarse = next(raster.grid for raster in (classes, probability) if raster is not None)
-    fields = fields_from([name for name in ("SCL", "CLDPRB", "B11") if name in rasters])
+    fields = fields_from([name for name in _MASK_IMAGES if name in rasters])
     pixels = image if coarse.shape == grid.shape else _doubled(image, coarse, grid, "the cloud mask")
     held = (*(field.name for field in fields), *(() if modelled is None else ("ocm",)))
     return Raster(pixels=pixels, grid=grid), held

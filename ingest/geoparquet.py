@@ -20,6 +20,7 @@ from psycopg.types.json import Jsonb
 
 from ingest.store import Store
 from stac import catalog, extensions
+from stac.assets import object_key
 from stac.database import Connection, connect, transaction
 from stac.hydration import Base, base
 from stac.served import BaseKey, Item, Row
@@ -89,7 +90,7 @@ def export(collection: str, settings: Settings) -> Exported:
         items, state = _state(connection, collection)
         linked = _linked(connection, collection)
         if (linked or {}).get(_STATE_FIELD) == state or not (items or linked):
-            return Exported(collection=collection, items=items, key=_key(linked, settings), changed=False)
+            return Exported(collection=collection, items=items, key=object_key(linked or {}), changed=False)
         if not items:
             _link(collection, None, settings)
             return Exported(collection=collection, items=0, key=None, changed=True)
@@ -98,7 +99,7 @@ def export(collection: str, settings: Settings) -> Exported:
             asyncio.run(_write(connection, collection, path))
             asset = _upload(collection, path, settings) | {_STATE_FIELD: state}
     _link(collection, asset, settings)
-    return Exported(collection=collection, items=items, key=_key(asset, settings), changed=True)
+    return Exported(collection=collection, items=items, key=object_key(asset), changed=True)
 
 
 async def _write(connection: Connection, collection: str, path: Path) -> None:
@@ -170,10 +171,6 @@ def _upload(collection: str, path: Path, settings: Settings) -> dict[str, Any]:
         "file:checksum": f"1220{digest}",
         "alternate": {"s3": {"href": settings.s3_href(key)}},
     }
-
-
-def _key(asset: dict[str, Any] | None, settings: Settings) -> str | None:
-    return asset["alternate"]["s3"]["href"].removeprefix(settings.s3_href("")) if asset else None
 
 
 def _link(collection: str, asset: dict[str, Any] | None, settings: Settings) -> None:

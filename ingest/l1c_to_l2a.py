@@ -22,7 +22,7 @@ from stac.database import transaction
 from stac.errors import NameFormatError
 from stac.naming import ProductName
 from stac.settings import Settings
-from stac.supersede import acquisition_key
+from stac.supersede import acquisition_of
 
 log = logging.getLogger(__name__)
 
@@ -185,24 +185,19 @@ def _made(settings: Settings) -> Iterator[tuple[_Place, str]]:
         rows = tx.execute(_L2A_KNOWN, {"l2a": L2A}).fetchall()
     for name, datastrip in rows:
         with suppress(NameFormatError):
-            yield _key(name, datastrip)
+            yield acquisition_of(name, datastrip)
     if settings.ingest_inbox.is_dir():
         for source in find_products([str(settings.ingest_inbox)]):
             if name := _name(source, "L2A"):
-                yield _key(name, _datastrip(source))
+                yield acquisition_of(name, _datastrip(source))
 
 
 def _has_l2a(name: str, source: str, made: Mapping[_Place, Collection[str]]) -> bool:
-    place, _ = _key(name, "")
+    place, _ = acquisition_of(name, "")
     if place not in made:
         return False
-    _, start = _key(name, _datastrip(source))
+    _, start = acquisition_of(name, _datastrip(source))
     return not start or start in made[place] or "" in made[place]
-
-
-def _key(name: str, datastrip: str) -> tuple[_Place, str]:
-    *place, start = acquisition_key({"id": name, "collection": "", "properties": {"s2:datastrip_id": datastrip}})
-    return tuple(place), start
 
 
 def _datastrip(source: str) -> str:

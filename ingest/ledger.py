@@ -13,18 +13,19 @@ publishes the items.
 import os
 import socket
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, LiteralString
 from uuid import uuid4
 
+from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
 from ingest.errors import BusyError
 from stac.collections import COLLECTION_IDS
-from stac.database import Connection, connect, transaction
+from stac.database import Connection, only_one, transaction
 from stac.errors import NameFormatError
 from stac.naming import ProductName
 from stac.settings import Settings
@@ -129,20 +130,22 @@ def see(settings: Settings, sources: Iterable[str]) -> None:
 def find(settings: Settings, product_id: str, source: str) -> Entry | None:
     """The entry of a product, by its id, else the latest of its source."""
     with transaction(settings, None, f"{product_id}: the ledger cannot be read") as tx:
-        row = tx.execute(
-            f"SELECT {_ENTRY} FROM sen2extract.ledger WHERE id = %(id)s OR source = %(source)s "  # noqa: S608
-            "ORDER BY id = %(id)s DESC, updated DESC LIMIT 1",
-            {"id": product_id, "source": source},
-        ).fetchone()
-    return Entry(**dict(zip(_ENTRY.split(", "), row, strict=True))) if row else None
+        return (
+            tx.cursor(row_factory=class_row(Entry))
+            .execute(
+                f"SELECT {_ENTRY} FROM sen2extract.ledger WHERE id = %(id)s OR source = %(source)s "  # noqa: S608
+                "ORDER BY id = %(id)s DESC, updated DESC LIMIT 1",
+                {"id": product_id, "source": source},
+            )
+            .fetchone()
+        )
 
 
 def entries(settings: Settings, ids: Iterable[str]) -> dict[str, Entry]:
     """The entries of products, by id; those that the ledger does not know are left out."""
     query = f"SELECT {_ENTRY} FROM sen2extract.ledger WHERE id = ANY(%s)"  # noqa: S608 - constants only
     with transaction(settings, None, "the ledger cannot be read") as tx:
-        rows = tx.execute(query, (list(ids),)).fetchall()
-    return {row[0]: Entry(**dict(zip(_ENTRY.split(", "), row, strict=True))) for row in rows}
+        return {entry.id: entry for entry in tx.cursor(row_factory=class_row(Entry)).execute(query, (list(ids),))}
 
 
 @contextmanager
@@ -223,18 +226,12 @@ def refusals(settings: Settings, sources: Iterable[str]) -> dict[str, datetime]:
 
 def sources(settings: Settings, ids: Iterable[str]) -> dict[str, str]:
     """The sources of products, by id; those that the ledger does not know, or only as an offer, are left out."""
-    query = f"SELECT id, source FROM sen2extract.ledger WHERE id = ANY(%s) AND {_ON_DISK}"  # noqa: S608 - constants only
-    with transaction(settings, None, "the ledger cannot be read") as tx:
-        rows = tx.execute(query, (list(ids),)).fetchall()
-    return {row[0]: row[1] for row in rows}
+    return _sources(settings, "id = ANY(%s)", list(ids))
 
 
 def sources_in_state(settings: Settings, state: str) -> dict[str, str]:
     """The sources of all products in a state, by id; those only offered by a provider are left out."""
-    query = f"SELECT id, source FROM sen2extract.ledger WHERE state = %s AND {_ON_DISK} ORDER BY id"  # noqa: S608 - constants only
-    with transaction(settings, None, "the ledger cannot be read") as tx:
-        rows = tx.execute(query, (state,)).fetchall()
-    return {row[0]: row[1] for row in rows}
+    return _sources(settings, "state = %s", state)
 
 
 def named(settings: Settings, subject: Subject) -> None:
@@ -254,18 +251,15 @@ def settle(tx: Connection, ids: Iterable[str]) -> None:
     tx.execute(_SETTLE, {"ids": sorted(set(ids)), "collections": list(COLLECTION_IDS)})
 
 
-@contextmanager
-def product_lock(settings: Settings, product_id: str) -> Iterator[bool]:
-    """Hold a product's lock while the block lasts, on a connection of its own, if it is free: whether it was.
+def product_lock(settings: Settings, product_id: str) -> AbstractContextManager[bool]:
+    """Hold a product's lock while the block lasts, if it is free: whether it was. It ends with its connection."""
+    return only_one(settings, LOCKS, product_id)
 
-    Losing that connection frees the lock, no more.
-    """
-    with connect(settings) as connection:
-        connection.autocommit = True
-        row = connection.execute(
-            "SELECT pg_try_advisory_lock(hashtextextended(%s, %s))", (product_id, LOCKS)
-        ).fetchone()
-        yield bool(row and row[0])
+
+def _sources(settings: Settings, condition: LiteralString, value: Any) -> dict[str, str]:
+    query = f"SELECT id, source FROM sen2extract.ledger WHERE {condition} AND {_ON_DISK} ORDER BY id"  # noqa: S608
+    with transaction(settings, None, "the ledger cannot be read") as tx:
+        return dict(tx.execute(query, (value,)).fetchall())
 
 
 def _whom(tx: Connection, product_id: str) -> str:

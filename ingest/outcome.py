@@ -1,9 +1,10 @@
 """What became of one product."""
 
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 State = Literal["published", "downloaded", "unchanged", "invalid", "failed"]
+STATES: tuple[State, ...] = get_args(State)
 
 
 @dataclass(frozen=True)

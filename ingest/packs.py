@@ -6,23 +6,22 @@ made again: interrupted anywhere, the same call goes on. What a new pack makes s
 
 import logging
 import tempfile
-from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from ingest import cog, pack_care, pack_pixels
+from ingest import pack_care, pack_pixels
 from ingest.errors import IngestError
 from ingest.pack_plan import Layout, Source, chosen, document, pack_of, superfluous
 from ingest.store import Store
 from stac import packs
-from stac.assets import MASK
+from stac.assets import COG, MASK
 from stac.bands import BANDS
 from stac.blocks import IndexedImage
 from stac.collections import INDICES, L1C, L2A
-from stac.database import Connection, connect, transaction
+from stac.database import Connection, connect, only_one, transaction
 from stac.errors import StacError
 from stac.indices import INDICES as INDEX_TABLE
 from stac.naming import pack_document_key, pack_part_key, series_of
@@ -31,7 +30,7 @@ from stac.settings import Settings
 
 log = logging.getLogger(__name__)
 
-DEFAULT_ASSETS = ("NDVI", "MASK")
+DEFAULT_ASSETS = ("NDVI", MASK)
 _L1C = "L1C/"
 """Before the name of a band: that of L1C products, and not of L2A."""
 _LOCKS = 0x5332504B  # the number space of our advisory locks: "S2PK"
@@ -112,7 +111,7 @@ def pack_series(
     """
     work = _Work(settings=settings, series=series, layout=layout or Layout(), partial=partial, parts=parts)
     try:
-        with _claimed(settings, series) as free:
+        with only_one(settings, _LOCKS, series) as free:
             if not free:
                 return Packed(series=series, state="unchanged", reason="another worker is at it")
             if check:
@@ -206,7 +205,7 @@ class _Work:
         path = folder / "part.tif"
         file, spans = pack_pixels.write(stack, pack, group, grid, path)
         key = pack_part_key(pack.id, *place, file.sha256)
-        store.put(key, path, sha256=file.sha256, media_type=cog.MEDIA_TYPE)
+        store.put(key, path, sha256=file.sha256, media_type=COG)
         part = Part(pack=pack.id, row=place[0], column=place[1], key=key, size=file.size, spans=spans)
         with transaction(self.settings, None, f"{key}: cannot be entered") as tx:
             packs.add_part(tx, part)
@@ -233,12 +232,3 @@ def _collection_of(asset: str) -> str:
 
 def _tile_of(series: str) -> str:
     return "".join(series.split("/")[1:4])
-
-
-@contextmanager
-def _claimed(settings: Settings, series: str) -> Iterator[bool]:
-    """Hold the lock of a series while the block lasts, on a connection of its own, if it is free: whether it was."""
-    with connect(settings) as connection:
-        connection.autocommit = True
-        row = connection.execute("SELECT pg_try_advisory_lock(hashtextextended(%s, %s))", (series, _LOCKS)).fetchone()
-        yield bool(row and row[0])

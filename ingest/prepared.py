@@ -7,12 +7,13 @@ import numpy as np
 
 from ingest import cog
 from ingest.products.base import Document, Raster
+from stac.assets import COG, MASK
 from stac.bands import Resampling
 from stac.masks import FIELDS
 from stac.naming import asset_key
 from stac.scene import Radiometry, StoredAsset
 
-_CLASSES = ("SCL", "MASK", *FIELDS)
+_CLASSES = ("SCL", MASK, *FIELDS)
 """Images whose mean would mean nothing."""
 
 
@@ -65,7 +66,7 @@ def write_image(
         key=asset_key(target.prefix, name, file.sha256, ".tif"),
         size=file.size,
         sha256=file.sha256,
-        media_type=cog.MEDIA_TYPE,
+        media_type=COG,
         grid=raster.grid,
         data_type=np.dtype(raster.pixels.dtype).name,
         radiometry=radiometry,

@@ -15,7 +15,7 @@ from ingest.retry import patiently
 from ingest.stopwatch import Stopwatch
 from ingest.store import Store
 from stac import catalog
-from stac.collections import INDICES, L1C, L2A
+from stac.collections import INDICES, scene_collection
 from stac.database import transaction
 from stac.items import index_item, scene_item
 from stac.naming import item_key, item_prefix
@@ -103,6 +103,4 @@ def prefixes_of(scene: Scene) -> dict[str, str]:
 
 def scene_collection_of(scene: Scene) -> str:
     """The collection of a product's own item; of an archive's indices there is no other."""
-    if scene.source == "sen2chain":
-        return INDICES
-    return L1C if scene.name.level == "L1C" else L2A
+    return INDICES if scene.source == "sen2chain" else scene_collection(scene.name.level)

@@ -7,7 +7,7 @@ says. The folders of its objects are noted in the same transaction and emptied a
 import logging
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -19,7 +19,7 @@ from ingest.retry import patiently
 from ingest.store import Store
 from stac import catalog
 from stac.collections import COLLECTION_IDS
-from stac.database import connect, transaction
+from stac.database import only_one, transaction
 from stac.naming import Tile, item_prefix
 from stac.settings import Settings
 
@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 type State = Literal["removed", "would be removed", "kept", "busy"]
 
-_LOCK = 0x53325245  # any number, the same in every process: "S2RE"
+_LOCKS = 0x53325245  # the number space of our advisory locks: "S2RE"
 _TILES = "SELECT DISTINCT substr(id, 40, 5) FROM pgstac.items WHERE collection = ANY(%s) ORDER BY 1"
 _HELD = """
 SELECT collection, id, datetime, (content->'properties'->>'eo:cloud_cover')::float8,
@@ -57,7 +57,10 @@ def retain(settings: Settings, *, tile: str | None = None, dry_run: bool = False
     Begins with what an earlier run did not finish. Raises `BusyError` while another run is at it, `StoreError` where
     objects cannot be removed: what is out of the catalogue is said then, and the next run removes the objects.
     """
-    with _alone(settings):
+    with only_one(settings, _LOCKS, "retention") as free:
+        # Each run decides by what the one before has left.
+        if not free:
+            raise BusyError("another run of retention is at it: wait for its end")
         if not dry_run:
             finish(settings)
         areas = watched.approved(settings)
@@ -153,14 +156,3 @@ def _held(settings: Settings, tile: str) -> list[Held]:
         rows = tx.execute(_HELD, (list(COLLECTION_IDS), f"MGRS-{tile}")).fetchall()
     names = ("collection", "id", "acquired", "cloud", "since", "datastrip")
     return [Held(tile=tile, **dict(zip(names, row, strict=True))) for row in rows]
-
-
-@contextmanager
-def _alone(settings: Settings) -> Iterator[None]:
-    """While the block lasts no other run removes anything: each decides by what the other has left."""
-    with connect(settings) as connection:
-        connection.autocommit = True
-        row = connection.execute("SELECT pg_try_advisory_lock(%s)", (_LOCK,)).fetchone()
-        if not (row and row[0]):
-            raise BusyError("another run of retention is at it: wait for its end")
-        yield

@@ -11,10 +11,9 @@ from datetime import datetime
 from typing import Any
 
 from stac.areas_rules import Rule
-from stac.collections import INDICES, L1C, L2A
+from stac.collections import BY_LEVEL, INDICES, L1C, L2A
 from stac.supersede import acquisitions
 
-LEVELS = {"l1c": L1C, "l2a": L2A, "indices": INDICES}
 _ORDER = (INDICES, L1C, L2A)
 
 
@@ -87,7 +86,7 @@ def _verdict(one: Held, rules: Mapping[str, Sequence[Rule]], now: datetime) -> t
 
 def _meets(one: Held, rule: Rule, now: datetime) -> bool:
     return (
-        LEVELS[rule.level] == one.collection
+        BY_LEVEL[rule.level] == one.collection
         and (rule.age is None or (now - one.acquired).days >= rule.age)
         and (rule.cloud is None or (one.cloud is not None and one.cloud > rule.cloud))
         and (rule.superseded is None or (one.since is not None and (now - one.since).days >= rule.superseded))

@@ -16,6 +16,7 @@ from ingest.prepared import Target, write_image
 from ingest.products.base import Raster
 from ingest.products.sen2chain import NODATA as ARCHIVE_NODATA
 from ingest.products.sen2chain import IndexArchiveProduct
+from stac.assets import MASK
 from stac.indices import INDICES, NODATA, SCALE, Index
 from stac.masks import FIELDS, UNKNOWN_CLASS, UNKNOWN_PROBABILITY, fields_from
 from stac.resample import repeat
@@ -44,9 +45,9 @@ def convert_indices(product: IndexArchiveProduct, folder: Path, prefix: str, ste
     if grid is None or valid is None:
         raise InvalidProductError(f"{product.scene.item_id}: holds no index")
     if product.selection.masks or product.selection.sides:
-        step("MASK")
+        step(MASK)
         mask, fields = archive_mask(product, grid)
-        prepared.append(write_image(mask, "MASK", MASK_RADIOMETRY, target, overviews="mode", fields=fields))
+        prepared.append(write_image(mask, MASK, MASK_RADIOMETRY, target, overviews="mode", fields=fields))
     outline = footprint.from_pixels(valid, grid)
     return Conversion(
         scene=(),

@@ -13,7 +13,7 @@ from shapely.geometry import shape
 from shapely.geometry.base import BaseGeometry
 
 from ingest import footprint
-from ingest.sample.grid import EXTENT, tile_origin
+from ingest.tiling import EXTENT, tile_origin
 from stac import areas as table
 from stac.areas import Area
 from stac.areas_rules import Rule

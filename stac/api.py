@@ -47,7 +47,9 @@ _SEARCHES = ("/search", "/collections", "/collections/{collection_id}/items", _A
 _READS = ("GET", "POST", "OPTIONS")
 _WRITES = ("PUT", "PATCH", "DELETE")
 _CONNECT_SECONDS = 5
-_STATEMENT_MILLISECONDS = "30000"
+_STATEMENT_SECONDS = 30
+_ANSWER_SECONDS = _STATEMENT_SECONDS + 5
+"""After which a database that should have given up by itself is taken to be gone: a vanished host says nothing."""
 _LARGEST_POOL = 10
 
 
@@ -142,11 +144,12 @@ def _lifespan(settings: Settings) -> Callable[[FastAPI], Any]:
             min_size=0,
             max_size=_LARGEST_POOL,
             timeout=_CONNECT_SECONDS,
+            command_timeout=_ANSWER_SECONDS,
             init=con_init,
             server_settings={
                 "search_path": PGSTAC_PATH,
                 "application_name": "sen2extract-stac",
-                "statement_timeout": _STATEMENT_MILLISECONDS,
+                "statement_timeout": f"{_STATEMENT_SECONDS}s",
                 "TimeZone": "UTC",
                 # Searches leave no trace in pgSTAC's tables: a read-only role will do.
                 "pgstac.readonly": "true",

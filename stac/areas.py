@@ -5,7 +5,7 @@ An area is the operator's, or a visitor's request, which fetches nothing until i
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Annotated, Any, Literal, cast
@@ -16,12 +16,12 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from shapely.errors import ShapelyError
 from shapely.geometry import shape
 
-from stac.areas_rules import Rule
+from stac.areas_rules import Rule, faults
 from stac.database import Connection, transaction
 from stac.days import parse_day
 from stac.errors import ExistsError, InvalidDocumentError, MissingError, UnknownNameError
-from stac.indices import get_index
-from stac.masks import get_profile
+from stac.indices import Index, get_index
+from stac.masks import Profile, get_profile
 from stac.naming import Tile, parse_baselines
 from stac.settings import Settings
 
@@ -87,18 +87,16 @@ def _baselines(text: str) -> str:
     return text.strip()
 
 
-def _index(text: str) -> str:
-    try:
-        return get_index(text).name
-    except UnknownNameError as error:
-        raise ValueError(str(error)) from error
+def _named(lookup: Callable[[str], Index | Profile]) -> Callable[[str], str]:
+    """What gives the name by which a table knows something, for users who know it by another."""
 
+    def check(text: str) -> str:
+        try:
+            return lookup(text).name
+        except UnknownNameError as error:
+            raise ValueError(str(error)) from error
 
-def _mask(text: str) -> str:
-    try:
-        return get_profile(text).name
-    except UnknownNameError as error:
-        raise ValueError(str(error)) from error
+    return check
 
 
 Day = Annotated[str, Field(max_length=20), AfterValidator(_day)]
@@ -126,10 +124,10 @@ class Area(BaseModel):
         default=None, description="05.11, or a range: 05.00.. or ..04.00"
     )
     newest_only: bool = Field(default=True, description="of each acquisition only the newest product")
-    indices: list[Annotated[str, AfterValidator(_index)]] = Field(
+    indices: list[Annotated[str, AfterValidator(_named(get_index))]] = Field(
         default=[], max_length=100, description="which are stored of its products; empty: the archive's own choice"
     )
-    masks: list[Annotated[str, AfterValidator(_mask)]] = Field(
+    masks: list[Annotated[str, AfterValidator(_named(get_profile))]] = Field(
         default=[], max_length=100, description="masks that are needed; all are made anyway, but ocm only if named"
     )
     retention: list[Rule] | None = Field(
@@ -248,8 +246,7 @@ def checked(values: Mapping[str, Any]) -> Area:
     try:
         return Area.model_validate(values)
     except ValidationError as error:
-        said = [f"{'.'.join(map(str, each['loc'])) or 'area'}: {each['msg']}" for each in error.errors()]
-        raise InvalidDocumentError("; ".join(said)) from error
+        raise InvalidDocumentError(faults(error, "area")) from error
 
 
 def _refuse_too_many(tx: Connection) -> None:

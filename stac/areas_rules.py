@@ -62,8 +62,9 @@ def _rule(text: str) -> Rule:
     try:
         return Rule.model_validate(values)
     except ValidationError as error:
-        raise ValueError(f"{text.strip()!r} is no rule of retention ({_FORM}): {_said(error)}") from error
+        raise ValueError(f"{text.strip()!r} is no rule of retention ({_FORM}): {faults(error, 'rule')}") from error
 
 
-def _said(error: ValidationError) -> str:
-    return "; ".join(f"{'.'.join(map(str, each['loc'])) or 'rule'}: {each['msg']}" for each in error.errors())
+def faults(error: ValidationError, whole: str) -> str:
+    """What is wrong with each field; with all of them together, under the name of the `whole`."""
+    return "; ".join(f"{'.'.join(map(str, each['loc'])) or whole}: {each['msg']}" for each in error.errors())

@@ -6,6 +6,7 @@ stands in the collection only, so that an item stays small when it is served. Fi
 (`bands`, data values) and of the extensions eo 2, raster 2 and classification 2.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from stac.bands import BANDS, LAYERS, SCENE_CLASSES, Band, Layer, Level, bands_of, by_common_name, layers_of
@@ -40,6 +41,12 @@ def describe_asset(name: str) -> dict[str, Any]:
     if name == THUMBNAIL:
         return {"title": "Preview", "roles": ["thumbnail"]}
     return {"title": name.replace("_", " ").replace("-", " ").capitalize(), "roles": ["metadata"]}
+
+
+def object_key(asset: Mapping[str, Any]) -> str | None:
+    """Key of the object that an item's asset names by its s3 address; None where it has none."""
+    href = ((asset.get("alternate") or {}).get("s3") or {}).get("href")
+    return href.removeprefix("s3://").partition("/")[2] if href else None
 
 
 def scene_assets(level: Level) -> dict[str, dict[str, Any]]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, LiteralString
 
 from stac import spans
+from stac.assets import object_key
 from stac.database import Connection, connect
 from stac.scene import Blocks, Grid, Radiometry, StoredAsset
 from stac.settings import Settings
@@ -127,7 +128,7 @@ def write(tx: Connection, items: Iterable[Mapping[str, Any]], assets: Iterable[S
     by_key = {asset.key: asset for asset in assets if asset.blocks is not None}
     items, named, images = list(items), set(), []
     for item in items:
-        keys = {name: key for name, asset in item["assets"].items() if (key := _key(asset))}
+        keys = {name: key for name, asset in item["assets"].items() if (key := object_key(asset))}
         named |= set(keys.values())
         images += [(item, name, by_key[key]) for name, key in keys.items() if key in by_key]
     rows = [_row(*image, told) for image, told in zip(images, _told([image[2] for image in images]), strict=True)]
@@ -211,11 +212,6 @@ def _image(key: str, epsg: int, left: float, top: float, size: float, *rest: Any
         key=key, epsg=epsg, left=left, top=top, size=size, height=height, width=width, data_type=data_type,
         codec=codec, predictor=predictor, nodata=nodata,
     )  # fmt: skip
-
-
-def _key(asset: Mapping[str, Any]) -> str | None:
-    href = ((asset.get("alternate") or {}).get("s3") or {}).get("href")
-    return href.removeprefix("s3://").partition("/")[2] if href else None
 
 
 def _facts(asset: StoredAsset) -> tuple[Blocks, Grid, Radiometry]:

@@ -3,7 +3,7 @@
 Writers need the role `pgstac_ingest`; `migrate` needs `pgstac_admin` (see `stac.prepare`).
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -29,6 +29,7 @@ __all__ = [
     "find_ids",
     "get_item",
     "hold",
+    "hold_items",
     "migrate",
     "products_held",
     "publish",
@@ -77,11 +78,20 @@ def publish(
         return []
     what = f"cannot publish {_names(incoming)}"
     with transaction(settings, connection, what) as tx:
-        lock(tx, _collections(incoming), map(moment_of, incoming.values()), map(_acquisition, incoming))
+        hold_items(tx, incoming.values())
         stored = _siblings(tx, incoming)
         _check_expectation(expect, set(incoming), set(incoming) & set(stored))
         blocks.write(tx, incoming.values(), assets)
         return _write(tx, stored, {**stored, **incoming}, settings)
+
+
+def hold_items(tx: Connection, items: Collection[Item]) -> None:
+    """Keep other writers off these items, and all that they may supersede, until the transaction ends.
+
+    The partitions that they need are made, which has to come before any other lock is taken.
+    """
+    keys = [key_of(item) for item in items]
+    lock(tx, _collections(keys), map(moment_of, items), map(_acquisition, keys))
 
 
 def remove(items: Iterable[Key], settings: Settings, connection: Connection | None = None) -> int:

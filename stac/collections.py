@@ -1,8 +1,6 @@
 """The three STAC collections, built from the tables of bands, indices and masks."""
 
-from typing import Any
-
-import pystac
+from typing import Any, Final
 
 from stac import extensions
 from stac.assets import index_assets, reflectance_bands, scene_assets
@@ -12,10 +10,12 @@ from stac.indices import stored_indices
 from stac.masks import described_bitfields
 from stac.settings import Settings
 
-L1C = "sentinel-2-l1c"
-L2A = "sentinel-2-l2a"
-INDICES = "sentinel-2-indices"
+L1C: Final = "sentinel-2-l1c"
+L2A: Final = "sentinel-2-l2a"
+INDICES: Final = "sentinel-2-indices"
 COLLECTION_IDS = (L1C, L2A, INDICES)
+BY_LEVEL = {"l1c": L1C, "l2a": L2A, "indices": INDICES}
+"""The collections by what users call them."""
 
 ATTRIBUTION = "Contains modified Copernicus Sentinel data"
 EVERYWHERE: dict[str, Any] = {
@@ -29,10 +29,9 @@ _PLATFORMS = ["sentinel-2a", "sentinel-2b", "sentinel-2c", "sentinel-2d"]
 _KEYWORDS = ["Copernicus", "Sentinel-2", "MSI", "COG"]
 
 
-def collections(settings: Settings) -> list[pystac.Collection]:
+def collections(settings: Settings) -> list[dict[str, Any]]:
     """The collections of the catalogue, with the whole Earth as extent until there are items."""
-    built = (_scenes(settings, "L1C"), _scenes(settings, "L2A"), _indices(settings))
-    return [pystac.Collection.from_dict(collection) for collection in built]
+    return [_scenes(settings, "L1C"), _scenes(settings, "L2A"), _indices(settings)]
 
 
 def scene_collection(level: str) -> str:

@@ -5,6 +5,7 @@ from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import psycopg
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from stac.errors import CatalogAwayError, CatalogError
 from stac.settings import Settings
@@ -19,6 +20,19 @@ NOT_READY = ("3F000", "42P01")
 # SQLSTATE classes of what passes: connection, rollback of a transaction, resources, the operator's intervention.
 _PASSING = ("08", "40", "53", "57")
 
+# Of libpq, in seconds but for the last: a host that vanishes without a word would keep its clients waiting for a
+# quarter of an hour, and what stands between forgets connections over which nothing goes.
+_VIGILANCE = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3, "tcp_user_timeout": 30_000}
+
+
+def address(settings: Settings, *, name: str, seconds: int = 10) -> str:
+    """How to connect, for libpq: as `name`, within so many `seconds`; what `PG_DSN` says itself counts.
+
+    Within half a minute it is noticed that the database's host is gone.
+    """
+    ours: dict[str, str | int | None] = {**_VIGILANCE, "application_name": name, "connect_timeout": seconds}
+    return make_conninfo("", **{**ours, **conninfo_to_dict(settings.pg_dsn)})
+
 
 @contextmanager
 def connect(settings: Settings) -> Iterator[Connection]:
@@ -27,7 +41,7 @@ def connect(settings: Settings) -> Iterator[Connection]:
     Raises `CatalogAwayError` if the database cannot be reached.
     """
     try:
-        opened = psycopg.connect(settings.pg_dsn, application_name="sen2extract")
+        opened = psycopg.connect(address(settings, name="sen2extract"))
     except psycopg.OperationalError as error:
         message = " ".join(str(error).split())
         raise CatalogAwayError(
@@ -38,6 +52,18 @@ def connect(settings: Settings) -> Iterator[Connection]:
         connection.execute("SET TIME ZONE 'UTC'")
         connection.commit()
         yield connection
+
+
+@contextmanager
+def only_one(settings: Settings, space: int, name: str) -> Iterator[bool]:
+    """Hold the lock `name` of a number space of ours while the block lasts, if it is free: whether it was.
+
+    It is held on a connection of its own, and ends with that, however it ends.
+    """
+    with connect(settings) as connection:
+        connection.autocommit = True
+        row = connection.execute("SELECT pg_try_advisory_lock(hashtextextended(%s, %s))", (name, space)).fetchone()
+        yield bool(row and row[0])
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from stac.database import Connection, connect
-from stac.rows import Item, present
+from stac.rows import Item, by_collection
 from stac.settings import Settings
 
 
@@ -17,8 +17,12 @@ def get_item(settings: Settings, collection: str, item_id: str) -> Item | None:
 
 def existing(tx: Connection, names: Iterable[str]) -> list[str]:
     """Those of the items called `collection/id` that the catalogue holds, sorted."""
-    keys = [tuple(name.split("/", 1)) for name in names]
-    return sorted("/".join(key) for key in present(tx, [(collection, item_id) for collection, item_id in keys]))
+    found: list[str] = []
+    parts = (name.partition("/") for name in names)
+    for collection, ids in by_collection((collection, item_id) for collection, _, item_id in parts).items():
+        query = "SELECT id FROM pgstac.items WHERE collection = %s AND id = ANY(%s) ORDER BY id"
+        found += [f"{collection}/{row[0]}" for row in tx.execute(query, (collection, ids)).fetchall()]
+    return found
 
 
 def find_ids(

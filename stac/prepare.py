@@ -92,12 +92,12 @@ def _write_settings(connection: Connection) -> None:
 
 def _write_collections(connection: Connection, settings: Settings) -> None:
     for collection in collections(settings):
-        wanted = json.loads(json.dumps(collection.to_dict(include_self_link=False, transform_hrefs=False)))
-        stored = _stored_collection(connection, collection.id)
+        wanted = json.loads(json.dumps(collection))  # as it is stored: lists for tuples
+        stored = _stored_collection(connection, wanted["id"])
         if stored is None:
             connection.execute("SELECT pgstac.create_collection(%s)", (Jsonb(wanted),))
             # A year of a country is some thousand items: large enough to be worth a table, small enough to scan.
-            connection.execute("UPDATE pgstac.collections SET partition_trunc = 'year' WHERE id = %s", (collection.id,))
+            connection.execute("UPDATE pgstac.collections SET partition_trunc = 'year' WHERE id = %s", (wanted["id"],))
             continue
         wanted["extent"] = stored.get("extent") or EVERYWHERE
         if stored.get("assets"):  # its export, which is linked and not made here

@@ -1,4 +1,4 @@
-"""Items as rows of pgSTAC's tables: written, compared, looked up."""
+"""Items as rows of pgSTAC's tables: written, compared."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -50,15 +50,6 @@ def by_collection(keys: Iterable[Key]) -> dict[str, list[str]]:
     for collection, item_id in sorted(keys):
         ids[collection].append(item_id)
     return ids
-
-
-def present(tx: Connection, keys: Iterable[Key]) -> set[Key]:
-    """Those of `keys` that the catalogue holds."""
-    found: set[Key] = set()
-    for collection, ids in by_collection(keys).items():
-        rows = tx.execute("SELECT id FROM pgstac.items WHERE collection = %s AND id = ANY(%s)", (collection, ids))
-        found |= {(collection, row[0]) for row in rows}
-    return found
 
 
 def moment_of(item: Item) -> Moment:

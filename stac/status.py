@@ -8,17 +8,13 @@ from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from hashlib import md5
 from posixpath import dirname
-from typing import Any, Literal, get_args
+from typing import Any
 
 import psycopg
 
 from stac.database import transaction
 from stac.settings import Settings
-
-State = Literal[
-    "seen", "downloading", "downloaded", "converting", "published", "failed", "invalid", "superseded", "removed"
-]
-STATES: tuple[State, ...] = get_args(State)
+from stac.states import STATES
 
 COUNTS = "SELECT state, count(*) FROM sen2extract.ledger GROUP BY state"
 KNOWN = "SELECT EXISTS (SELECT FROM sen2extract.ledger WHERE md5(id) = $1)"

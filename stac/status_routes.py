@@ -10,8 +10,10 @@ from stac_fastapi.types.errors import InvalidQueryParameter
 from stac_fastapi.types.requests import get_base_url
 
 from stac import status, status_summary
+from stac.collections import INDICES
 from stac.gaps import COLLECTIONS, HELD, LATEST, Kind, found
 from stac.problems import MEDIA_TYPE
+from stac.states import State
 
 CollectionId = Literal["sentinel-2-l1c", "sentinel-2-l2a", "sentinel-2-indices"]
 
@@ -35,7 +37,7 @@ class ProductStatus(BaseModel):
     """What happened to a product."""
 
     id: str = Field(description="product name; the name of its file where none can be read")
-    state: status.State = Field(description="`failed` is tried again at the next run, `invalid` once its files change")
+    state: State = Field(description="`failed` is tried again at the next run, `invalid` once its files change")
     attempts: int
     reason: str | None = Field(description="why it is in this state, or a warning")
     fingerprint: str | None = Field(description="of the product's files")
@@ -48,7 +50,7 @@ class ProductStatus(BaseModel):
 class ProductPage(BaseModel):
     """Products, the one last changed first, with how many there are in each state."""
 
-    counts: dict[status.State, int]
+    counts: dict[State, int]
     products: list[ProductStatus]
     links: list[Link]
 
@@ -57,7 +59,7 @@ class Queued(BaseModel):
     """Products that wait, or that somebody is at, in one place and state."""
 
     place: str = Field(examples=["cdse"], description="a provider, from which they are to be fetched, or our inbox")
-    state: status.State
+    state: State
     count: int
     oldest: datetime = Field(description="since when the one that waits longest does")
 
@@ -67,7 +69,7 @@ class Failures(BaseModel):
 
     kind: str = Field(examples=["download"])
     means: str
-    state: status.State = Field(description="`failed` is tried again, `invalid` once its files change")
+    state: State = Field(description="`failed` is tried again, `invalid` once its files change")
     count: int
     latest: datetime
 
@@ -75,7 +77,7 @@ class Failures(BaseModel):
 class Summary(BaseModel):
     """What waits and what failed, in numbers."""
 
-    counts: dict[status.State, int]
+    counts: dict[State, int]
     queue: list[Queued]
     failures: list[Failures] = Field(description="the most frequent first; `/status/products` tells the reasons")
     links: list[Link]
@@ -112,7 +114,7 @@ class CoveragePage(BaseModel):
 @router.get("/products", summary="What happened to each product")
 async def products(
     request: Request,
-    state: Annotated[status.State | None, Query(description="only products in this state")] = None,
+    state: Annotated[State | None, Query(description="only products in this state")] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 50,
     token: Annotated[str | None, Query(pattern="^[0-9a-f]{32}$", description="from the `next` link")] = None,
 ) -> ProductPage:
@@ -203,7 +205,7 @@ async def gaps(
 @router.get("/coverage", summary="What the archive holds, by tile and month")
 async def coverage(
     request: Request,
-    collection: CollectionId = "sentinel-2-indices",
+    collection: CollectionId = INDICES,
     tile: Annotated[str | None, Query(pattern=r"^\d{2}[A-Z]{3}$", description="only this tile, such as 48PWU")] = None,
     limit: Annotated[int, Query(ge=1, le=1000, description="tiles per page")] = 100,
     after: Annotated[str | None, Query(pattern=r"^\d{2}[A-Z]{3}$", description="only tiles after this one")] = None,

@@ -23,10 +23,20 @@ def acquisition_key(item: Mapping[str, Any]) -> AcquisitionKey:
     Two datastrips of one datatake complement each other, so that they are two acquisitions. The datastrip's id ends in
     `_S<sensing start>_N<baseline>`. Raises `NameFormatError` for an id that is no product name.
     """
-    name = ProductName.parse(item["id"])
-    start = _SENSING_START.search(item["properties"].get("s2:datastrip_id", ""))
-    datatake = f"{name.datatake_start:%Y%m%dT%H%M%S}"
-    return item["collection"], name.unit, datatake, str(name.tile), start[1] if start else ""
+    place, start = acquisition_of(item["id"], item["properties"].get("s2:datastrip_id", ""))
+    return item["collection"], *place, start
+
+
+def acquisition_of(product: str, datastrip: str) -> tuple[AcquisitionKey, str]:
+    """Platform, datatake start and tile of a product's acquisition, and the start of its datastrip, "" if unknown."""
+    name = ProductName.parse(product)
+    return (name.unit, f"{name.datatake_start:%Y%m%dT%H%M%S}", str(name.tile)), datastrip_start(datastrip)
+
+
+def datastrip_start(datastrip: str) -> str:
+    """When sensing began, by the id of a datastrip; "" where that does not tell."""
+    start = _SENSING_START.search(datastrip)
+    return start[1] if start else ""
 
 
 def rank(item: Mapping[str, Any]) -> tuple[Baseline, int, str, str]:

@@ -104,14 +104,15 @@ def write_items(settings: Settings, collection: str, items: Mapping[str, Documen
 
 
 def change_item(settings: Settings, collection: str, item_id: str, change: Change) -> None:
-    """Replace an item by what `change` makes of it; raises `MissingError`, and what `change` raises."""
+    """Replace an item by what `change` makes of it; raises `MissingError`, and what `change` raises.
+
+    `change` is called twice: what it makes of the item tells what has to be locked, and only then the item stays as it
+    is read. To lock the collection first would be out of order where the item moves to a partition that is not there.
+    """
     with transaction(settings, None, f"item {item_id}: cannot be changed") as tx:
         _need_collection(tx, collection)
-        catalog.hold(tx, collection)
-        row = tx.execute("SELECT pgstac.get_item(%s, %s)", (item_id, collection)).fetchone()
-        if row is None or row[0] is None:
-            raise MissingError(f"Item {item_id} in Collection {collection} does not exist.")
-        catalog.publish([check_item(change(row[0]), collection, item_id)], settings, tx, expect="present")
+        catalog.hold_items(tx, [_changed(tx, collection, item_id, change)])
+        catalog.publish([_changed(tx, collection, item_id, change)], settings, tx, expect="present")
 
 
 def remove_item(settings: Settings, collection: str, item_id: str) -> None:
@@ -203,6 +204,13 @@ def _check_product(document: Document, collection: str) -> None:
 def _own_links(document: Document) -> list[Any]:
     """The links that are the document's own: the API makes the others."""
     return [link for link in document.get("links") or () if link["rel"] not in _INFERRED]
+
+
+def _changed(tx: Connection, collection: str, item_id: str, change: Change) -> Document:
+    row = tx.execute("SELECT pgstac.get_item(%s, %s)", (item_id, collection)).fetchone()
+    if row is None or row[0] is None:
+        raise MissingError(f"Item {item_id} in Collection {collection} does not exist.")
+    return check_item(change(row[0]), collection, item_id)
 
 
 def _need_collection(tx: Connection, collection_id: str) -> None:

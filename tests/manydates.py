@@ -15,6 +15,7 @@ from ingest import cog
 from ingest.derive import INDEX_RADIOMETRY, MASK_RADIOMETRY
 from ingest.store import Store
 from stac import catalog
+from stac.assets import COG
 from stac.collections import INDICES
 from stac.items import index_item
 from stac.masks import FIELDS
@@ -77,7 +78,7 @@ def _stored(store: Store, shot: Shot, name: str, pixels: NDArray[Any], folder: P
     prefix = item_prefix(INDICES, shot.name, product.tile, product.datatake_start)
     asset = StoredAsset(
         name=name, key=asset_key(prefix, name, file.sha256, ".tif"), size=file.size, sha256=file.sha256,
-        media_type=cog.MEDIA_TYPE, grid=shot.grid, data_type=pixels.dtype.name, radiometry=radiometry,
+        media_type=COG, grid=shot.grid, data_type=pixels.dtype.name, radiometry=radiometry,
         blocks=cog.block_table(path), mask_fields=("scl", "cloud_probability") if name == "MASK" else (),
     )  # fmt: skip
     store.put(asset.key, path, sha256=asset.sha256, media_type=asset.media_type)

@@ -10,7 +10,6 @@ from typing import Any, cast
 
 from anyio import CapacityLimiter
 from fastapi import APIRouter, Depends, FastAPI, Request
-from psycopg_pool import ConnectionPool
 from starlette.middleware.cors import CORSMiddleware
 from starlette.staticfiles import StaticFiles
 from titiler.core.factory import AlgorithmFactory, ColorMapFactory, MultiBaseTilerFactory, TilerFactory, TMSFactory
@@ -40,17 +39,17 @@ from tiler.jobs.routes import JobsExtension, add_job_errors
 from tiler.lanes.route import LaneRoute, lane_of
 from tiler.masking import MaskParams
 from tiler.middleware import CacheHeaders, NoViewers
-from tiler.opening import engine_of
+from tiler.opening import engine_of, pool_of
 from tiler.reader import AssetReader, ItemReader, MosaicBackend, MosaicItemReader
 from tiler.rendering import colormap_params, render_params
 from tiler.sane import sane
+from tiler.series.formats import FORMATS
 from tiler.series.limits import Limits
 from tiler.series.objects import use_store
 from tiler.settings import TilerSettings
 
 _STATIC = Path(__file__).parent / "static"
 _IMAGES = {"image/jpeg", "image/jpg", "image/png", "image/jp2", "image/webp", "image/tiff", "application/x-binary"}
-_PARQUET = "application/vnd.apache.parquet"
 
 
 def create_app(settings: Settings | None = None, tiler: TilerSettings | None = None) -> FastAPI:
@@ -95,15 +94,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     backend_cache.clear()
     search_cache.clear()
     logging.getLogger("rio-tiler").setLevel(logging.ERROR)
-    pool = ConnectionPool(
-        settings.pg_dsn,
-        min_size=1,
-        max_size=tiler.pool_size,
-        timeout=5,
-        kwargs={"options": "-c search_path=pgstac,public -c application_name=sen2extract-tiler", "connect_timeout": 3},
-        check=ConnectionPool.check_connection,
-        open=False,
-    )
+    pool = pool_of(settings, name="sen2extract-tiler", size=tiler.pool_size, seconds=5)
     pool.open(wait=False)
     app.state.dbpool = pool
     limits = Limits(
@@ -128,7 +119,7 @@ def _add_middleware(app: FastAPI, tiler: TilerSettings) -> None:
     app.add_middleware(BodyLimit, limit=partial(_body_limit, tiler.max_body_bytes), refuse=too_large)
     app.add_middleware(NoViewers)
     app.add_middleware(CacheHeaders, mosaic_seconds=tiler.cache_seconds)
-    app.add_middleware(Compressed, exclude_mediatype=_IMAGES | {_PARQUET})
+    app.add_middleware(Compressed, exclude_mediatype=_IMAGES | {FORMATS["parquet"].media_type})
     app.add_middleware(
         CORSMiddleware,
         allow_origins=["*"],

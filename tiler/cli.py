@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from tiler.settings import TilerSettings
 
 Text = str | None
-_FAILED = ("unreadable", "partial")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _PARTS = (".dbf", ".prj", ".cpg", ".shx")
 _PAIR = 2
@@ -143,11 +142,9 @@ def _files(name: str) -> dict[str, bytes]:
 @contextmanager
 def _engine(tiler: "TilerSettings") -> "Iterator[Engine]":
     """An engine on the catalogue and the bucket of the environment, with the limits of jobs."""
-    from psycopg_pool import ConnectionPool
-
     from stac import database
     from stac.settings import Settings
-    from tiler.opening import engine_of
+    from tiler.opening import engine_of, pool_of
     from tiler.series import objects
     from tiler.series.limits import Limits
 
@@ -155,8 +152,7 @@ def _engine(tiler: "TilerSettings") -> "Iterator[Engine]":
     with database.connect(settings):  # a pool would try for long, and not say why it cannot
         pass
     objects.use_store(settings)
-    options = {"options": "-c search_path=pgstac,public -c application_name=sen2extract-series", "connect_timeout": 5}
-    with ConnectionPool(settings.pg_dsn, min_size=1, max_size=2, timeout=10, kwargs=options, open=False) as pool:
+    with pool_of(settings, name="sen2extract-series", size=2, seconds=10) as pool:
         limits = Limits(feature_pixels=tiler.job_max_feature_pixels, pixel_reads=tiler.job_max_pixel_reads)
         with engine_of(settings, tiler, pool, limits) as engine:
             yield engine
@@ -170,6 +166,7 @@ def _explained(engine: "Engine", plan: "Plan") -> None:
 
 def _tell(found: "Series") -> None:
     """What was found, on stderr; exit 1 where something could not be read."""
+    from tiler.series.rows import FAILED
     from tiler.series.summary import summary
 
     told = summary(found)
@@ -177,7 +174,7 @@ def _tell(found: "Series") -> None:
     typer.echo(f"{told['rows']} rows of {told['acquisitions']} acquisitions: {counts or told['message']}", err=True)
     for one in (found.report or {}).get("left_out", ()):
         typer.echo(f"left out: {one['reason']}", err=True)
-    failed = [row for row in found.rows if row.status in _FAILED]
+    failed = [row for row in found.rows if row.status in FAILED]
     for row in failed[:_NAMED]:
         typer.echo(f"{row.item_id} {row.index}: {row.status}, {row.reason}", err=True)
     if failed:

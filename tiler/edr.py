@@ -13,6 +13,7 @@ from fastapi.responses import Response
 from shapely.geometry import mapping
 from titiler.core.factory import BaseFactory, FactoryExtension
 
+from stac.collections import INDICES as INDICES_COLLECTION
 from stac.errors import UnknownNameError
 from stac.indices import get_index
 from tiler.edr_documents import CONFORMANCE, collection_document, collections_document
@@ -20,7 +21,7 @@ from tiler.extension import Collection, answer, parameters_of, route_options
 from tiler.presence import while_wanted
 from tiler.series.errors import SeriesRequestError
 from tiler.series.features import parse_features
-from tiler.series.request import COLLECTIONS, INDICES_COLLECTION, PARAMETERS
+from tiler.series.request import COLLECTIONS, PARAMETERS
 
 _OWN = ("coords", "parameter-name", "crs")
 _CRS = ("CRS84", "OGC:CRS84", "http://www.opengis.net/def/crs/OGC/1.3/CRS84")

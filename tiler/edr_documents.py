@@ -4,9 +4,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from stac.bands import BANDS, LAYERS
+from stac.collections import INDICES as INDICES_COLLECTION
 from stac.indices import INDICES
 from tiler.series.formats import FORMATS
-from tiler.series.request import INDICES_COLLECTION, assets_of
+from tiler.series.request import assets_of
 
 _EDR = "http://www.opengis.net/spec/ogcapi-edr-1/1.1/conf"
 CONFORMANCE = (

@@ -8,34 +8,34 @@ from functools import partial
 from http import HTTPStatus
 from itertools import chain
 from threading import Event
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import psycopg
 from attrs import define
 from fastapi import Path, Request
 from fastapi.responses import JSONResponse, Response
 from psycopg_pool import PoolTimeout
-from starlette.datastructures import URL
 from titiler.core.factory import BaseFactory, FactoryExtension
 
 from stac.problems import UNAVAILABLE
 from tiler.answers import Explanation, TimeSeries, schema
 from tiler.bodies import UNNAMED, read_files
+from tiler.headers import counted, described, links_to, promised, reported, unless_complete
 from tiler.presence import Lines, while_wanted
+from tiler.series.cost import Cost
 from tiler.series.engine import Engine, Plan
 from tiler.series.errors import DatabaseAwayError, SeriesRequestError
 from tiler.series.features import Feature, parse_features, point
-from tiler.series.formats import FORMATS, Format, choose_format, file_name
-from tiler.series.interval import format_time
+from tiler.series.formats import FORMATS, choose_format
 from tiler.series.lines import can_stream, stream
 from tiler.series.refine import refine
 from tiler.series.request import COLLECTIONS, PARAMETERS, SeriesRequest, parse_explain, parse_request
-from tiler.series.resolution import FINEST
 from tiler.series.rows import Row, Series, Told
-from tiler.series.units import Cost
 from tiler.series.uploads import UploadLimits, read_upload
-from tiler.settings import TilerSettings
 from tiler.timing import Stopwatch
+
+if TYPE_CHECKING:
+    from tiler.settings import TilerSettings
 
 _PLACE = re.compile(
     r"(?P<lon>[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?),(?P<lat>[+-]?(\d+\.?\d*?|\.\d+)([eE][+-]?\d+)?)(\.(?P<suffix>[a-zA-Z]\w*))?"
@@ -153,22 +153,22 @@ def answer(
     if parse_explain(parameters):
         return JSONResponse(_told(engine.explain(plan), asked, plan), headers={"Server-Timing": watch.header})
     tag = f'"{plan.digest}-{wanted.name}"'
-    headers = _headers(asked, wanted, plan, tag, tiler) | reported(report)
+    headers = described(plan, wanted, tag, tiler) | reported(report)
     if tag in re.split(r"\s*,\s*", request.headers.get("if-none-match", "").replace("W/", "")):
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
     if wanted.name == "ndjson" and can_stream(plan.request):
         return _stream(engine, plan, _frame(plan, report), headers, gone or Event())
     series = refine(engine.run(plan, gone), features, report)
     watch.lap("read")
-    content = wanted.encode(series, _links(request, wanted))
+    content = wanted.encode(series, links_to(request, wanted))
     watch.lap("format")
     return Response(
         content,
         media_type=wanted.media_type,
         headers={
             **headers,
-            **_unless_complete(series),
-            **_counted(series.unindexed, series.packed, series.broken),
+            **unless_complete(series),
+            **counted(series.unindexed, series.packed, series.broken),
             "Server-Timing": watch.header,
         },
     )
@@ -183,22 +183,13 @@ def _stream(engine: Engine, plan: Plan, frame: Series, headers: Mapping[str, str
     rows = engine.stream(plan, told, gone)
     first = list(_until_read(rows))
     kept = {name: value for name, value in headers.items() if name != "ETag"} | {"Cache-Control": "no-store"}
-    kept |= _counted(unindexed=told.lacking) | _promised(plan)
+    kept |= counted(unindexed=told.lacking) | promised(plan)
     return Lines(
         stream(frame, chain(first, _while_there(rows)), told),
         media_type=FORMATS["ndjson"].media_type,
         headers=kept,
         gone=gone,
     )
-
-
-def _promised(plan: Plan) -> dict[str, str]:
-    """What the stream comes to, for who shows how far it is: rows, at most, and the time they span."""
-    rows = len(plan.acquisitions) * len(plan.request.names)
-    if not rows:
-        return {"X-Rows": "0"}
-    first, last = plan.observations[0].acquired, plan.observations[-1].acquired
-    return {"X-Rows": str(rows), "X-Interval": f"{format_time(first)}/{format_time(last)}"}
 
 
 def _while_there(batches: Iterator[Sequence[Row]]) -> Iterator[Sequence[Row]]:
@@ -236,35 +227,6 @@ def parameters_of(request: Request) -> Mapping[str, str]:
     return {name: ",".join(query.getlist(name)) for name in query}
 
 
-def _headers(asked: SeriesRequest, wanted: Format, plan: Plan, tag: str, tiler: TilerSettings) -> dict[str, str]:
-    headers = {
-        "ETag": tag,
-        "Cache-Control": f"public, max-age={tiler.cache_seconds}",
-        "Vary": "Accept",
-    }
-    if wanted.name != "json":
-        headers["Content-Disposition"] = f'attachment; filename="{file_name(asked, wanted.name)}"'
-    if asked.resolution != FINEST:
-        headers["X-Resolution"] = str(asked.resolution)
-    if plan.nearest is not None:
-        headers["X-Nearest-Tile"] = plan.nearest.tile
-    return headers
-
-
-def reported(report: Mapping[str, Any] | None) -> dict[str, str]:
-    """What became of an upload, for formats that have no place to say it."""
-    if report is None:
-        return {}
-    repaired = sum(any("repaired" in done for done in one["done"]) for one in report["features"])
-    told = f"{len(report['features'])} features of {report['format']}, {repaired} repaired"
-    return {"X-Upload-Report": f"{told}, {len(report['left_out'])} left out"}
-
-
-def _unless_complete(series: Series) -> dict[str, str]:
-    """What failed may succeed next time: an answer with failures is not to be kept."""
-    return {} if series.is_complete else {"Cache-Control": "no-store"}
-
-
 def _told(cost: Cost, asked: SeriesRequest, plan: Plan) -> dict[str, Any]:
     """What a request would read; the estimate is of one client on a store nearby."""
     return {
@@ -274,28 +236,3 @@ def _told(cost: Cost, asked: SeriesRequest, plan: Plan) -> dict[str, Any]:
         **asdict(cost),
         "estimated_seconds": round(cost.seconds, 2),
     }
-
-
-def _counted(unindexed: int, packed: int = 0, broken: int = 0) -> dict[str, str]:
-    """How many images were read the slow way, because the block index does not hold them; how many from packs."""
-    told = {"X-Unindexed-Images": unindexed, "X-Packed-Images": packed, "X-Unreadable-Packs": broken}
-    return {name: str(count) for name, count in told.items() if count}
-
-
-def _links(request: Request, wanted: Format) -> list[dict[str, str]]:
-    """This answer, and the same in the other formats."""
-    links = [{"rel": "self", "type": wanted.media_type, "href": str(request.url)}]
-    if request.method != "GET":
-        return links
-    others = [one for one in FORMATS.values() if one is not wanted]
-    return links + [
-        {"rel": "alternate", "type": one.media_type, "href": str(request.url.include_query_params(f=one.name))}
-        if "/timeseries/" not in request.url.path
-        else {"rel": "alternate", "type": one.media_type, "href": _with_suffix(request.url, one.name)}
-        for one in others
-    ]
-
-
-def _with_suffix(url: URL, name: str) -> str:
-    path = re.sub(rf"\.({'|'.join(FORMATS)})$", "", url.path)
-    return str(url.replace(path=f"{path}.{name}").remove_query_params("f"))

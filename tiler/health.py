@@ -7,10 +7,11 @@ import psycopg
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 from obstore.exceptions import BaseError
-from obstore.store import S3Store
 from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
 
+from stac.collections import L2A
 from stac.settings import Settings
+from tiler.series import objects
 
 router = APIRouter(tags=["Health"])
 _TIMEOUT = 3.0
@@ -45,19 +46,9 @@ def check_database(pool: ConnectionPool) -> dict[str, Any]:
 
 def check_store(settings: Settings) -> dict[str, Any]:
     """Whether the bucket can be listed."""
-    store = S3Store(
-        settings.s3_bucket,
-        endpoint=settings.s3_endpoint,
-        region=settings.aws_region,
-        access_key_id=settings.aws_access_key_id,
-        secret_access_key=settings.aws_secret_access_key.get_secret_value(),
-        skip_signature=not settings.aws_access_key_id,
-        virtual_hosted_style_request=False,
-        client_options={"timeout": f"{_TIMEOUT:.0f}s", "connect_timeout": f"{_TIMEOUT:.0f}s", "allow_http": True},
-        retry_config={"max_retries": 0},
-    )
+    store = objects.connect(settings, seconds=_TIMEOUT, retries=0)
     try:
-        next(iter(obstore.list(store, prefix="sentinel-2-l2a", chunk_size=1)), None)
+        next(iter(obstore.list(store, prefix=L2A, chunk_size=1)), None)
     except BaseError as error:
         return {"status": "unavailable", "reason": f"store: {type(error).__name__}"}
     return {"status": "ok", "bucket": settings.s3_bucket}

@@ -10,9 +10,10 @@ from rio_tiler.errors import MissingAssets
 from rio_tiler.models import ImageData
 from titiler.core.dependencies import DefaultDependency
 
+from stac.assets import MASK
 from stac.masks import NODATA, PROFILES, Profile, get_profile
 
-MASK, SCENE = "MASK", "SCL"
+SCENE = "SCL"
 _OF_VALUES = ("assets", "expression", "asset_as_band", "unscale", "nodata", "resampling_method", "reproject_method")
 
 

@@ -73,7 +73,7 @@ def decode(payload: Path | bytes, image: str, label: str) -> Raster:
 def check_dataset(dataset: Any, image: str, label: str) -> Grid:
     """The grid of an open dataset; raises `InvalidProductError` where it cannot be `image`."""
     _check_type(dataset, image, label)
-    return _grid(dataset, label)
+    return grid_of(dataset, label)
 
 
 def flatten(pixels: NDArray[Any]) -> NDArray[Any]:
@@ -140,7 +140,8 @@ def _check_type(dataset: Any, image: str, label: str) -> None:
         )
 
 
-def _grid(dataset: Any, label: str) -> Grid:
+def grid_of(dataset: Any, label: str) -> Grid:
+    """The grid of an open dataset; raises `InvalidProductError` where it has no projection or is not north-up."""
     transform = dataset.transform
     epsg = dataset.crs.to_epsg() if dataset.crs else None
     if epsg is None:

@@ -9,10 +9,12 @@ from rasterio.io import MemoryFile
 
 from ingest.errors import StoreError
 from ingest.products.base import Document, Raster
+from ingest.products.images import grid_of
 from ingest.store import Store
+from stac.assets import object_key
 from stac.bands import BANDS
 from stac.naming import ProductName
-from stac.scene import Footprint, Grid, Radiometry, Scene
+from stac.scene import Footprint, Radiometry, Scene
 
 
 class StoredProduct:
@@ -74,10 +76,12 @@ class StoredProduct:
 
     def read(self, image: str) -> Raster:
         """Decode a stored COG whole; raises `StoreError` naming the object."""
-        key = self._item["assets"][image]["alternate"]["s3"]["href"].removeprefix(f"s3://{self._store.bucket}/")
+        key = object_key(self._item["assets"][image])
+        if key is None:
+            raise StoreError(f"{self._item['id']}: {image} has no s3 address")
         try:
             with MemoryFile(self._store.get(key)) as memory, memory.open() as dataset:
-                return Raster(pixels=dataset.read(1), grid=_grid(dataset))
+                return Raster(pixels=dataset.read(1), grid=grid_of(dataset, key))
         except RasterioError as error:
             raise StoreError(f"{key}: cannot be decoded: {error}") from error
 
@@ -88,17 +92,4 @@ def _radiometry(asset: Mapping[str, Any]) -> Radiometry:
         offset=asset.get("raster:offset", 0.0),
         nodata=asset.get("nodata"),
         unit=asset.get("unit"),
-    )
-
-
-def _grid(dataset: Any) -> Grid:
-    transform = dataset.transform
-    return Grid(
-        epsg=dataset.crs.to_epsg(),
-        width=dataset.width,
-        height=dataset.height,
-        left=transform.c,
-        top=transform.f,
-        pixel_width=transform.a,
-        pixel_height=-transform.e,
     )

@@ -9,10 +9,11 @@ from statistics import NormalDist
 
 import numpy as np
 
-from ingest.sample.grid import LATITUDE_BANDS, Grid
+from ingest.sample.grid import Grid
 from ingest.sample.noise import F32, fractal, seed_of, step, uniform
 from ingest.sample.spec import ProductSpec
 from ingest.sample.sun import sun_angles
+from ingest.tiling import LATITUDE_BANDS
 
 CLOUD_HEIGHT = 2_200.0
 """Metres above the ground, for the shadows."""

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ingest.sample.grid import EXTENT
 from ingest.sample.pixels import LAYER_QUANTIFICATION, cloud_probability, image, scl
 from ingest.sample.spec import SWATH_SLOPE, ProductSpec
+from ingest.tiling import EXTENT
 
 CLASS_TAGS = {
     1: "SATURATED_DEFECTIVE_PIXEL",

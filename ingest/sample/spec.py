@@ -5,8 +5,9 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Literal
 
-from ingest.sample.grid import EXTENT, TileGrid
+from ingest.sample.grid import TileGrid
 from ingest.sample.noise import seed_of, uniform
+from ingest.tiling import EXTENT
 from stac.naming import Baseline, ProductName, Tile
 
 type Level = Literal["L1C", "L2A"]

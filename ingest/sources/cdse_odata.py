@@ -3,12 +3,12 @@
 Source: https://documentation.dataspace.copernicus.eu/APIs/OData.html
 """
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import httpx
 from shapely import from_geojson, to_wkt
 from shapely.errors import ShapelyError
 
@@ -109,8 +109,6 @@ def _places(query: Query) -> list[str]:
 
 def _wkt(query: Query) -> str:
     try:
-        return str(
-            to_wkt(from_geojson(httpx.Request("POST", "http://x", json=query.area).content), rounding_precision=6)
-        )
+        return str(to_wkt(from_geojson(json.dumps(query.area)), rounding_precision=6))
     except ShapelyError as error:
         raise RefusedError(f"the area is no GeoJSON geometry: {error}") from error

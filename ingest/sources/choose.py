@@ -11,15 +11,10 @@ from ingest.ledger import Entry
 from ingest.sources.base import Offer, Source
 from ingest.sources.query import Query
 from stac import catalog
-from stac.collections import INDICES, L1C, L2A
+from stac.collections import BY_LEVEL
 from stac.naming import Baseline, ProductName
 from stac.settings import Settings
-from stac.supersede import acquisition_key, mark_superseded
-
-UNLESS: Mapping[str, str] = {"l1c": L1C, "l2a": L2A, "indices": INDICES}
-"""Derivatives that make a product superfluous, and the collections that hold them."""
-
-_OWN = {"L1C": ("l1c",), "L2A": ("l2a",)}
+from stac.supersede import acquisition_of, mark_superseded
 
 type Acquisition = tuple[str, ...]
 type Held = Mapping[Acquisition, Mapping[str, tuple[Baseline, str]]]
@@ -51,7 +46,7 @@ def find(
     if not offers:
         return []
     times = [offer.product.datatake_start for offer in offers.values()]
-    collections = [UNLESS[name] for name in tuple(unless) or _OWN[query.level]]
+    collections = [BY_LEVEL[name] for name in tuple(unless) or (query.level.lower(),)]
     tiles = sorted({str(offer.product.tile) for offer in offers.values()})
     held = {} if again else held_of(catalog.products_held(settings, collections, tiles, min(times), max(times)))
     known = ledger.entries(settings, offers)
@@ -80,17 +75,17 @@ def held_of(rows: Iterable[tuple[str, str, str]]) -> Held:
     """What the catalogue holds, from collection, id and datastrip id of its items."""
     held: defaultdict[Acquisition, dict[str, tuple[Baseline, str]]] = defaultdict(dict)
     for collection, name, datastrip in rows:
-        item = {"id": name, "collection": "", "properties": {"s2:datastrip_id": datastrip}}
-        *acquisition, start = acquisition_key(item)
+        acquisition, start = acquisition_of(name, datastrip)
         mine = (ProductName.parse(name).baseline, f"{collection}/{name}")
-        held[tuple(acquisition)][start] = max(mine, held[tuple(acquisition)].get(start, mine))
+        held[acquisition][start] = max(mine, held[acquisition].get(start, mine))
     return held
 
 
 def _by_catalogue(offer: Offer, held: Held) -> str | None:
     """Why the catalogue makes an offer superfluous. Where a datastrip is unknown, any of the datatake is meant."""
-    *acquisition, start = acquisition_key({**_as_item(offer), "collection": ""})
-    for other, (baseline, name) in held.get(tuple(acquisition), {}).items():
+    acquisition, _ = acquisition_of(offer.name, "")
+    start = offer.datastrip_start
+    for other, (baseline, name) in held.get(acquisition, {}).items():
         if (not start or not other or start == other) and baseline >= offer.product.baseline:
             return f"held already: {name}"
     return None
@@ -119,5 +114,5 @@ def _as_item(offer: Offer) -> dict[str, Any]:
     properties = {"s2:generation_time": f"{name.discriminator:%Y-%m-%dT%H:%M:%SZ}"}
     if offer.datastrip_start:
         properties["s2:datastrip_id"] = f"_S{offer.datastrip_start}_N{name.baseline}"
-    collection = UNLESS[name.level.lower()]
+    collection = BY_LEVEL[name.level.lower()]
     return {"id": offer.name, "collection": collection, "properties": properties, "links": []}

@@ -4,7 +4,6 @@ A product is a folder with the images that ingestion reads and the item's JSON, 
 """
 
 import json
-import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -22,9 +21,9 @@ from ingest.sources.stac_search import Item, item, period, search
 from ingest.sources.web import Policy, Web
 from stac.errors import NameFormatError
 from stac.naming import ProductName
+from stac.supersede import datastrip_start
 
 _DOCUMENTS = ("granule_metadata",)
-_SENSING_START = re.compile(r"_S(\d{8}T\d{6})_N")
 
 
 class EarthSearch:
@@ -91,7 +90,6 @@ class EarthSearch:
         cover = properties.get("eo:cloud_cover")
         sizes = [asset.get("file:size") for key, asset in found["assets"].items() if key in IMAGES]
         known = [size for size in sizes if isinstance(size, int)]
-        start = _SENSING_START.search(str(properties.get("s2:datastrip_id")))
         collection = self.settings.earth_search_collection
         return Offer(
             source=self.name,
@@ -100,7 +98,7 @@ class EarthSearch:
             href=f"{self.settings.earth_search_url}/collections/{collection}/items/{quote(found['id'])}",
             cloud_cover=float(cover) if isinstance(cover, int | float) else None,
             size=sum(known) if known and len(known) == len(sizes) else None,
-            datastrip_start=start[1] if start else None,
+            datastrip_start=datastrip_start(str(properties.get("s2:datastrip_id"))) or None,
         )
 
     def _files(self, found: Item) -> dict[str, File]:

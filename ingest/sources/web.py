@@ -3,6 +3,7 @@
 Everything a provider sends is bounded and checked: a catalogue's answer is no instruction.
 """
 
+import json
 import logging
 import threading
 import time
@@ -161,7 +162,7 @@ class Web:
                 if len(content) > _ANSWER_LIMIT:
                     raise RefusedError(f"{self.name}: an answer of more than {_ANSWER_LIMIT} bytes from {_bare(url)}")
             try:
-                return httpx.Response(200, content=bytes(content)).json()
+                return json.loads(content)
             except (ValueError, RecursionError) as error:
                 raise PassingError(f"{self.name}: no JSON from {_bare(url)}: {bytes(content[:80])!r}") from error
 

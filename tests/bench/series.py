@@ -19,6 +19,7 @@ from ingest import cog
 from ingest.derive import INDEX_RADIOMETRY, MASK_RADIOMETRY
 from ingest.store import Store
 from stac import catalog
+from stac.assets import COG
 from stac.collections import INDICES
 from stac.items import index_item
 from stac.masks import FIELDS
@@ -100,7 +101,7 @@ def _write(folder: Path, variant: int) -> dict[str, StoredAsset]:
         overviews: Any = "mode" if name == "MASK" else "average"
         file = cog.write_cog(pixels, GRID, path, radiometry=radiometry, overviews=overviews)
         found[str(path)] = StoredAsset(
-            name=name, key="", size=file.size, sha256=file.sha256, media_type=cog.MEDIA_TYPE, grid=GRID,
+            name=name, key="", size=file.size, sha256=file.sha256, media_type=COG, grid=GRID,
             data_type=pixels.dtype.name, radiometry=radiometry, blocks=cog.block_table(path),
             mask_fields=("scl", "cloud_probability") if name == "MASK" else (),
         )  # fmt: skip

@@ -38,8 +38,8 @@ from ingest.sample import (
     write_long_product,
     write_product,
 )
-from ingest.sample.grid import EXTENT
 from ingest.store import Store
+from ingest.tiling import EXTENT
 from stac import catalog
 from stac.bands import Level, bands_of
 from stac.collections import L1C

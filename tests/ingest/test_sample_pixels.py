@@ -19,11 +19,12 @@ from ingest.sample import (
     swath_through,
     valid_mask,
 )
-from ingest.sample.grid import EXTENT, Grid, tile_origin
+from ingest.sample.grid import Grid
 from ingest.sample.images import write_jp2
 from ingest.sample.landscape import cover, terrain, water_level
 from ingest.sample.noise import fractal, smooth
 from ingest.sample.sun import earth_sun_correction, sun_angles
+from ingest.tiling import EXTENT, tile_origin
 from stac.bands import BAND_IDS
 from stac.naming import Tile
 

@@ -6,7 +6,7 @@ import json
 import re
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ import psycopg
 import pytest
 from starlette.testclient import TestClient
 
+from stac import writing
 from stac.api import create_app
 from stac.collections import L2A
 from stac.settings import WriterSettings
@@ -364,3 +365,25 @@ def test_writers_at_the_same_time_lose_nothing(client: TestClient) -> None:
     counted = client.get(f"{ITEMS}/count").json()["properties"]
     assert {name for name in counted if name.startswith("by")} == {f"by{number}" for number in range(30)}
     assert client.get(ITEMS).json()["numberMatched"] == 11
+
+
+def test_an_item_moves_to_another_year_while_others_are_written(client: TestClient, settings: Settings) -> None:
+    """Its partition has to be made, for which all other writers have to be done."""
+    assert client.post("/collections", json=collection("years")).status_code == 201
+    with psycopg.connect(settings.pg_dsn) as connection:
+        connection.execute("UPDATE pgstac.collections SET partition_trunc = 'year' WHERE id = 'years'")
+    path = "/collections/years/items"
+    assert client.post(path, json=item("moves", collection="years")).status_code == 201
+    others: list[Future[int]] = []
+
+    def change(document: dict[str, Any]) -> dict[str, Any]:
+        if not others:
+            beside = item("beside", collection="years")
+            others.append(pool.submit(lambda: client.post(path, json=beside).status_code))
+            wait(others, timeout=2)  # it is written by then, or waits for this one
+        return document | {"properties": {"datetime": "1999-03-01T00:00:00Z"}}
+
+    with ThreadPoolExecutor() as pool:
+        writing.change_item(settings, "years", "moves", change)
+    assert others[0].result() == 201
+    assert client.get(f"{path}/moves").json()["properties"]["datetime"] == "1999-03-01T00:00:00Z"

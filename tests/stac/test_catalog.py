@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
 import subprocess
 import sys
 import time
@@ -14,6 +16,7 @@ from starlette.testclient import TestClient
 from stac import catalog
 from stac.api import create_app
 from stac.collections import EVERYWHERE, INDICES, L1C, L2A
+from stac.database import connect
 from stac.errors import CatalogError, NameFormatError
 
 if TYPE_CHECKING:
@@ -255,6 +258,17 @@ def test_a_database_that_is_away_is_a_catalogue_error(settings: Settings, docume
         catalog.publish(documents(), away)
     with pytest.raises(CatalogError, match="cannot be reached"):
         catalog.migrate(away)
+
+
+def test_a_host_that_vanishes_is_noticed(settings: Settings) -> None:
+    """What the kernel is told of the connection: unanswered data and silence both end it."""
+    with connect(settings) as connection, socket.socket(fileno=os.dup(connection.fileno())) as line:
+        assert line.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 30_000
+        assert line.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 30
+    own = settings.model_copy(update={"pg_dsn": f"{settings.pg_dsn} tcp_user_timeout=5000 application_name=mine"})
+    with connect(own) as connection, socket.socket(fileno=os.dup(connection.fileno())) as line:
+        assert line.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 5000
+        assert connection.execute("SHOW application_name").fetchone() == ("mine",)
 
 
 def test_the_ingest_role_can_publish_and_remove(settings: Settings, documents: Documents) -> None:

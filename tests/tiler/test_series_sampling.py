@@ -12,8 +12,10 @@ from stac.naming import Baseline
 from tiler.series.acquisitions import Observation, newest_processing
 from tiler.series.features import Feature, project
 from tiler.series.grid import Grid, Image
+from tiler.series.overpasses import Overpasses
+from tiler.series.reading import read_window
 from tiler.series.request import parse_request
-from tiler.series.sampling import Sampler, acquisitions_of
+from tiler.series.sampling import Sampler
 
 WEST = Grid(epsg=32648, left=500_000, top=1_300_000, size=10, height=60, width=60)
 EAST = replace(WEST, left=500_400)
@@ -63,9 +65,15 @@ def field(left, top, right, bottom, grid=WEST):
     return Feature(id="a", geometry=project(metres, 32648, 4326))
 
 
+class Gdal:
+    """A source that needs no store."""
+
+    read = staticmethod(read_window)
+
+
 def rows(feature, *observations, **parameters):
     sampler = Sampler(request=parse_request("sentinel-2-indices", parameters))
-    return [row for one in acquisitions_of(feature, observations) for row in sampler.rows(one)]
+    return [row for one in Overpasses(observations).over(feature) for row in sampler.rows(one, Gdal())]
 
 
 def test_of_several_processings_the_highest_baseline_counts_as_numbers(scene):

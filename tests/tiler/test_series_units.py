@@ -17,12 +17,15 @@ from stac.blocks import IndexedImage
 from stac.naming import Baseline
 from tiler.series.acquisitions import Observation
 from tiler.series.blocks import Located
+from tiler.series.cost import total
 from tiler.series.errors import UnreadableError
 from tiler.series.features import Feature, project
 from tiler.series.grid import Grid, Image
+from tiler.series.overpasses import Overpasses
 from tiler.series.request import parse_request
-from tiler.series.sampling import Sampler, acquisitions_of
-from tiler.series.units import Blocks, fetch, total, units
+from tiler.series.sampling import Sampler
+from tiler.series.unit_source import UnitSource, fetch
+from tiler.series.units import units
 
 GRID = Grid(epsg=32648, left=500_000, top=1_300_000, size=10, height=512, width=512)
 NAMES = ("NDVI", "MASK")
@@ -64,7 +67,7 @@ def fields(count, step=50):
 
 def made(features, observations):
     sampler = Sampler(request=parse_request("sentinel-2-indices", {"index": "NDVI,NDRE"}))
-    return sampler, list(units(sampler, [one for f in features for one in acquisitions_of(f, observations)]))
+    return sampler, list(units(sampler, [one for f in features for one in Overpasses(observations).over(f)]))
 
 
 def located(unit, lengths):
@@ -77,7 +80,7 @@ def located(unit, lengths):
 
 
 def source(store, unit, fetched=None):
-    return Blocks(store=store, unit=unit, fetched=fetched or {}, unindexed=set(), gdal=BoundedSemaphore(1))
+    return UnitSource(store=store, unit=unit, fetched=fetched or {}, unindexed=set(), gdal=BoundedSemaphore(1))
 
 
 def test_features_of_one_overpass_are_read_together_and_overpasses_apart():

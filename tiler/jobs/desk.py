@@ -17,7 +17,6 @@ from stac.jobs import Job
 from tiler.jobs.airflow import Airflow, AirflowAwayError
 from tiler.series.batch.documents import (
     FEATURES,
-    GEOJSON,
     REQUEST,
     features_of,
     features_to_json,
@@ -30,8 +29,9 @@ from tiler.series.batch.tasks import remove
 from tiler.series.engine import Engine
 from tiler.series.errors import SeriesError
 from tiler.series.features import Feature
+from tiler.series.formats import FORMATS
 from tiler.series.interval import format_time
-from tiler.series.limits import UNBOUNDED, Limits
+from tiler.series.limits import UNLIMITED
 from tiler.series.request import SeriesRequest
 from tiler.series.version import NAME, VERSION
 from tiler.settings import TilerSettings
@@ -97,7 +97,7 @@ class Desk:
 
     def weigh(self, order: Order) -> dict[str, Any]:
         """What the order would cost; raises `SeriesTooLargeError` with the numbers."""
-        engine = replace(self.engine, limits=Limits(feature_pixels=UNBOUNDED, pixel_reads=UNBOUNDED))
+        engine = replace(self.engine, limits=UNLIMITED)
         limits = JobLimits(
             feature_pixels=self.tiler.job_max_feature_pixels,
             rows=self.tiler.job_max_rows,
@@ -126,7 +126,7 @@ class Desk:
         with ExitStack() as undone:
             # Nobody has heard of the job yet: if anything goes wrong, nothing of it stays.
             undone.callback(remove, shelf, self.pool, job_id)
-            shelf.put(FEATURES, features, GEOJSON)
+            shelf.put(FEATURES, features, FORMATS["geojson"].media_type)
             shelf.put(REQUEST, _document(order))
             is_new = self._add(job_id, digest, order, cost)
             if is_new:

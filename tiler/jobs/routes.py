@@ -18,7 +18,8 @@ from tiler.answers import Job as JobDocument
 from tiler.answers import Jobs, schema
 from tiler.bodies import UNNAMED, read_files
 from tiler.errors import problem
-from tiler.extension import Collection, parameters_of, places, reported, route_options
+from tiler.extension import Collection, parameters_of, places, route_options
+from tiler.headers import reported
 from tiler.jobs.airflow import Airflow, AirflowAwayError
 from tiler.jobs.desk import Desk, Order, UnknownJobError
 from tiler.jobs.documents import job_document, limits_document, results_document

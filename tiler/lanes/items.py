@@ -6,8 +6,9 @@ from typing import Any
 
 from psycopg import Connection
 
+from stac.assets import MASK
 from tiler.lanes.warp import Bounds
-from tiler.masking import MASK, SCENE
+from tiler.masking import SCENE
 from tiler.series.grid import Grid, Image
 
 _FIND = """

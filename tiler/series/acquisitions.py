@@ -19,15 +19,15 @@ from psycopg import Connection, sql
 from psycopg.types.json import Jsonb
 from shapely.geometry.base import BaseGeometry
 
+from stac.assets import MASK
+from stac.collections import INDICES, L1C, L2A
 from stac.indices import Index
 from stac.naming import Baseline
 from stac.operands import settled
 from tiler.series.errors import SeriesRequestError
 from tiler.series.grid import Grid, Image
 from tiler.series.interval import Interval
-from tiler.series.request import INDICES_COLLECTION, L1C_COLLECTION, L2A_COLLECTION, SeriesRequest
-
-MASK = "MASK"
+from tiler.series.request import SeriesRequest
 
 _FIND = """
 SELECT o.item_id, o.acquired, o.platform, o.take, o.strip, o.tile, o.baseline_major, o.baseline_minor, o.lossy,
@@ -136,13 +136,13 @@ def _sources(request: SeriesRequest) -> tuple[Sequence[str], sql.Composable, Seq
     """Assets wanted of the items themselves, the item of the same scene that holds more, and the assets of that."""
     bands = tuple(dict.fromkeys(band for index in request.indices for band in index.bands))
     names = tuple(index.name for index in request.indices)
-    if request.collection == INDICES_COLLECTION:
+    if request.collection == INDICES:
         # Bands only for items that do not have all indices asked for.
         item_id = sql.SQL("CASE WHEN NOT o.images ?& {} THEN o.item_id END").format(sql.Literal(list(names)))
-        companion = sql.SQL(_OF_SAME_ITEM).format(collection=sql.Literal(L2A_COLLECTION), item_id=item_id)
+        companion = sql.SQL(_OF_SAME_ITEM).format(collection=sql.Literal(L2A), item_id=item_id)
         return (MASK, *names, *request.assets), companion, bands
-    kind = _OF_SAME_SCENE if request.collection == L1C_COLLECTION else _OF_SAME_ITEM
-    companion = sql.SQL(kind).format(collection=sql.Literal(INDICES_COLLECTION), item_id=sql.SQL("o.item_id"))
+    kind = _OF_SAME_SCENE if request.collection == L1C else _OF_SAME_ITEM
+    companion = sql.SQL(kind).format(collection=sql.Literal(INDICES), item_id=sql.SQL("o.item_id"))
     return (*bands, *request.assets), companion, (MASK,)
 
 
@@ -262,7 +262,7 @@ class _Maker:
 
     def _lacked(self, others: dict[str, Image], own: Mapping[str, Image]) -> dict[str, Image]:
         """Of an index product's bands only those of indices that it does not store."""
-        if self.collection != INDICES_COLLECTION:
+        if self.collection != INDICES:
             return others
         bands = {band for index in self.indices if index.name not in own for band in index.bands}
         return {name: image for name, image in others.items() if name in bands}

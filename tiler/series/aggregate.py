@@ -21,11 +21,10 @@ import numpy as np
 from tiler.series.errors import SeriesTooLargeError
 from tiler.series.periods import Period, periods
 from tiler.series.request import SeriesRequest
-from tiler.series.rows import Row, Series, Status, Summed
+from tiler.series.rows import FAILED, Row, Series, Status, Summed
 from tiler.series.statistics import Statistics, weighted_mean, weighted_percentiles
 
 _MOST_ROWS = 1_000_000
-_FAILED: tuple[Status, ...] = ("unreadable", "partial")
 _WORST_FIRST: tuple[Status, ...] = ("unreadable", "masked", "nodata", "no_pixel", "no_mask", "no_data_asset")
 
 
@@ -141,7 +140,7 @@ def _judge(rows: Sequence[Row]) -> tuple[Status, str]:
     """Whether it holds all that was acquired; a step with an acquisition that failed says so."""
     if not rows:
         return "empty", "no acquisition in this step"
-    failed = [row for row in rows if row.status in _FAILED]
+    failed = [row for row in rows if row.status in FAILED]
     told = f"{len(failed)} of {len(rows)} acquisitions could not be read: {failed[0].reason}" if failed else ""
     if any(row.statistics is not None and row.statistics.valid > 0 for row in rows):
         return ("partial", told) if failed else ("ok", "")

@@ -6,7 +6,6 @@ parameters `{index}` (the mean), `{index}_std`, `_min`, `_max`, `_median`, `_val
 categories are the statuses of the rows: a date without a value is there, and says why.
 """
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 from shapely.geometry import MultiPoint, Point, Polygon
 
 from stac.indices import INDICES
+from tiler.series.compact import compact
 from tiler.series.features import Feature
 from tiler.series.interval import format_time
 from tiler.series.request import SeriesRequest
@@ -49,7 +49,7 @@ def to_covjson(series: Series, links: Sequence[Mapping[str, str]] = ()) -> bytes
         if len(coverages) == len(series.features) == 1
         else {"type": "CoverageCollection", "parameters": parameters, "coverages": coverages, **more}
     )
-    return json.dumps(document, allow_nan=False, ensure_ascii=False, separators=(",", ":"), default=str).encode()
+    return compact(document).encode()
 
 
 def _coverage(feature: Feature, rows: Sequence[Row], series: Series) -> dict[str, Any]:

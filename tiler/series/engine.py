@@ -16,6 +16,7 @@ from psycopg_pool import ConnectionPool
 
 from tiler.series import packs, piecewise, stacks
 from tiler.series.acquisitions import Nearest, Observation, find, nearest
+from tiler.series.cost import Cost, total
 from tiler.series.features import Feature, around
 from tiler.series.limits import Limits, refuse_huge
 from tiler.series.overpasses import Acquisition, Overpasses
@@ -25,7 +26,8 @@ from tiler.series.pieces import is_large
 from tiler.series.request import SeriesRequest
 from tiler.series.rows import Row, Series, Told, ordered
 from tiler.series.sampling import Sampler
-from tiler.series.units import Blocks, Cost, Unit, fetch, locate, total, units
+from tiler.series.unit_source import UnitSource, fetch
+from tiler.series.units import Unit, locate, units
 from tiler.series.version import VERSION
 
 _PIXELS_AT_ONCE = 8_000_000
@@ -155,7 +157,7 @@ class Engine:
         for batch in self._located(sampler, plan, told):
             known = stacks.rows(sampler, batch)
             ahead = min(2 * self.requests, _ahead(batch))
-            many = ahead > self.requests <= len(batch)
+            many = ahead > self.requests and len(batch) >= self.requests
             pending: deque[list[Row] | Future[list[Row]]] = deque()
             try:
                 for unit in batch:
@@ -211,7 +213,7 @@ class Engine:
         if all(id(acquisition) in known for acquisition in unit.acquisitions):
             return [row for acquisition in unit.acquisitions for row in known[id(acquisition)]]
         fetched = {} if many else fetch(self.store, unit, Guarded(self._fetchers, patience))
-        source = Blocks(
+        source = UnitSource(
             store=self.store, unit=unit, fetched=fetched, unindexed=told.unindexed, gdal=self._gdal, patience=patience
         )
         if unit.is_delivered and unit.pixels <= _PIXELS_IN_HAND:
@@ -219,7 +221,7 @@ class Engine:
         return (self._fetchers if many else self._executor).submit(_sample, sampler, unit, source, known)
 
 
-def _sample(sampler: Sampler, unit: Unit, source: Blocks, known: stacks.Rows) -> list[Row]:
+def _sample(sampler: Sampler, unit: Unit, source: UnitSource, known: stacks.Rows) -> list[Row]:
     return [
         row
         for acquisition in unit.acquisitions
@@ -227,7 +229,7 @@ def _sample(sampler: Sampler, unit: Unit, source: Blocks, known: stacks.Rows) ->
     ]
 
 
-def _read(sampler: Sampler, acquisition: Acquisition, source: Blocks) -> list[Row]:
+def _read(sampler: Sampler, acquisition: Acquisition, source: UnitSource) -> list[Row]:
     if is_large(acquisition):
         return piecewise.rows(sampler, acquisition, source)
     return sampler.rows(acquisition, source)

@@ -1,10 +1,10 @@
 """The forms in which a series is served, and how a request chooses one. Pure: the same series gives the same bytes."""
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from tiler.series.columnar import to_parquet
+from tiler.series.compact import compact
 from tiler.series.covjson import to_covjson
 from tiler.series.delimited import to_csv
 from tiler.series.errors import SeriesRequestError
@@ -65,7 +65,7 @@ def to_json(series: Series, links: Links = ()) -> bytes:
         "summary": summary(series),
         "links": list(links),
     }
-    return json.dumps(document, allow_nan=False, ensure_ascii=False, separators=(",", ":"), default=str).encode()
+    return compact(document).encode()
 
 
 FORMATS: Mapping[str, Format] = {

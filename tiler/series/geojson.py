@@ -1,11 +1,11 @@
 """A series as GeoJSON: one feature per row, which is what QGIS's temporal controller and sf animate. Pure."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import shapely
 
+from tiler.series.compact import compact
 from tiler.series.errors import SeriesTooLargeError
 from tiler.series.rows import Series
 from tiler.series.summary import about, summary
@@ -32,7 +32,7 @@ def to_geojson(series: Series, links: Sequence[Mapping[str, str]] = ()) -> bytes
         "summary": summary(series),
         "links": list(links),
     }
-    return json.dumps(document, allow_nan=False, ensure_ascii=False, separators=(",", ":"), default=str).encode()
+    return compact(document).encode()
 
 
 def site_column(columns: Sequence[str]) -> int:
@@ -45,8 +45,7 @@ def features_of(series: Series, table: Table) -> Iterator[str]:
     place = site_column(table.columns)
     shown = {feature.id: shapely.geometry.mapping(feature.geometry) for feature in series.features}
     for row in table.rows:
-        one = _feature(table.columns, row, shown[row[place]])
-        yield json.dumps(one, allow_nan=False, ensure_ascii=False, separators=(",", ":"), default=str)
+        yield compact(_feature(table.columns, row, shown[row[place]]))
 
 
 def _feature(columns: Sequence[str], row: Sequence[Any], geometry: Mapping[str, Any]) -> dict[str, Any]:

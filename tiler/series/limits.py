@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import shapely
 
-from stac.bands import BANDS
 from tiler.series.errors import SeriesTooLargeError
 from tiler.series.features import Feature
 from tiler.series.overpasses import Acquisition
@@ -15,8 +14,7 @@ from tiler.series.resolution import advice, coarser
 
 _WIDEST = 3.0
 """Degrees: what is wider or higher than three tiles is refused without asking the catalogue."""
-UNBOUNDED = 2**62
-"""As a limit: none that anybody reaches."""
+_UNBOUNDED = 2**62
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +33,7 @@ class Limits:
         for one in acquisitions:
             if one.box > self.feature_pixels:
                 raise self._too_large(one, request)
-        images = _images_per_item(request)
+        images = request.images
         reads = sum(one.pixels for one in acquisitions) * images
         if reads > self.pixel_reads:
             better = coarser(reads, self.pixel_reads, request.resolution, request.sources)
@@ -63,6 +61,10 @@ class Limits:
         )
 
 
+UNLIMITED = Limits(feature_pixels=_UNBOUNDED, pixel_reads=_UNBOUNDED)
+"""For jobs, which are bounded by other measures."""
+
+
 def refuse_huge(feature: Feature) -> None:
     """Raises `SeriesTooLargeError` for a feature that is larger than three tiles."""
     if feature.is_points:
@@ -75,8 +77,3 @@ def refuse_huge(feature: Feature) -> None:
                 "read at once: draw a smaller one",
                 pixels=math.inf,
             )
-
-
-def _images_per_item(request: SeriesRequest) -> int:
-    bands = {band for index in request.indices for band in index.bands}
-    return 1 + max(len(request.names), len(bands & set(BANDS)))

@@ -1,11 +1,11 @@
 """A series as one JSON object per line: whole, or row by row as they are read. Pure."""
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from tiler.series.compact import compact
 from tiler.series.errors import SourceAwayError
 from tiler.series.request import SeriesRequest
 from tiler.series.rows import STATUSES, Row, Series, Told
@@ -63,4 +63,4 @@ def _until_away(batches: Iterable[Sequence[Row]]) -> Iterator[Sequence[Row] | So
 
 
 def _line(one: Mapping[str, Any]) -> bytes:
-    return json.dumps(one, allow_nan=False, ensure_ascii=False, separators=(",", ":"), default=str).encode() + b"\n"
+    return compact(one).encode() + b"\n"

@@ -7,11 +7,9 @@ from obstore.store import S3Store
 
 from stac.settings import Settings
 
-_RETRIES = 2
 
-
-def connect(settings: Settings, *, seconds: float) -> S3Store:
-    """The bucket of `settings`; a request is given up after `seconds`, and not tried again after them."""
+def connect(settings: Settings, *, seconds: float, retries: int = 2) -> S3Store:
+    """The bucket of `settings`; a request is tried again so often, and given up after `seconds`."""
     return S3Store(
         settings.s3_bucket,
         endpoint=settings.s3_endpoint,
@@ -25,7 +23,7 @@ def connect(settings: Settings, *, seconds: float) -> S3Store:
             "connect_timeout": timedelta(seconds=min(seconds, 5)),
             "allow_http": True,
         },
-        retry_config={"max_retries": _RETRIES, "retry_timeout": timedelta(seconds=seconds)},
+        retry_config={"max_retries": retries, "retry_timeout": timedelta(seconds=seconds)},
     )
 
 

@@ -85,11 +85,6 @@ class Overpasses:
         return self._known[places]
 
 
-def acquisitions_of(feature: Feature, observations: Sequence[Observation]) -> list[Acquisition]:
-    """The overpasses that saw `feature`, oldest first."""
-    return Overpasses(observations).over(feature)
-
-
 def _pairs(found: Sequence[Observation]) -> Iterator[tuple[Observation, Observation]]:
     """Each with the one before it, the first with itself."""
     return zip([*found[:1], *found[:-1]], found, strict=True)

@@ -25,9 +25,10 @@ from stac.naming import series_of
 from stac.packs import Pack, PartRun
 from tiler.series import blocks
 from tiler.series.blocks import StaleIndexError
+from tiler.series.cost import Cost
 from tiler.series.errors import UnreadableError
 from tiler.series.grid import Window
-from tiler.series.units import Cost, Unit, Want
+from tiler.series.units import Unit, Want
 
 log = logging.getLogger(__name__)
 

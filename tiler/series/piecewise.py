@@ -9,11 +9,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from tiler.series.acquisitions import Observation
-from tiler.series.errors import UnreadableError
 from tiler.series.overpasses import Acquisition, TileScene
-from tiler.series.reading import MissingImageError, SceneReader, Source
+from tiler.series.reading import SceneReader, Source
 from tiler.series.rows import Row
-from tiler.series.sampling import Failure, Sampler, filled
+from tiler.series.sampling import Failure, Sampler, attempted, filled
 from tiler.series.statistics import Pixels
 from tiler.series.tallies import Gathered, Tally, merged
 
@@ -109,12 +108,9 @@ def _pixels(readers: Sequence[SceneReader], name: str) -> Pixels | Failure:
     """Those of a tile's datastrips together, or the first that fails."""
     together: Pixels | None = None
     for reader in readers:
-        try:
-            found = reader.pixels(name)
-        except MissingImageError as error:
-            return Failure(observation=reader.observation, status=error.status, reason=str(error))
-        except UnreadableError as error:
-            return Failure(observation=reader.observation, status="unreadable", reason=str(error))
+        found = attempted(reader, name)
+        if isinstance(found, Failure):
+            return found
         together = found if together is None else filled(together, found)
     if together is None:
         raise ValueError("a tile without observations")

@@ -1,6 +1,6 @@
 """Pixels of one observation within one window: stored numbers to values on the fine grid, and the mask beside them."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Literal, Protocol
@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from rasterio.errors import RasterioError
 from rasterio.windows import Window as RasterWindow
 
+from stac.assets import MASK
 from stac.indices import INDICES, Index, evaluate, to_reflectance
 from stac.masks import NODATA as MASK_NODATA
 from stac.masks import Profile, cloud_probability
 from stac.resample import double
-from tiler.series.acquisitions import MASK, Observation
+from tiler.series.acquisitions import Observation
 from tiler.series.coverage import Coverage
 from tiler.series.errors import SilentStoreError, UnreadableError
 from tiler.series.grid import Grid, Image, Window
@@ -45,16 +46,11 @@ def fine_grid(observation: Observation) -> Grid | None:
     return min(grids, key=lambda grid: grid.size) if grids else None
 
 
-class Gdal:
-    """Reads by GDAL: what needs no block index, at thirty times the cost."""
-
-    def read(self, image: Image, window: Window) -> NDArray[Any]:
-        """Stored numbers of `window` on the image's own grid; raises `UnreadableError` naming the object."""
-        return read_window(image, window)
-
-
 def read_window(image: Image, window: Window) -> NDArray[Any]:
-    """Stored numbers of `window` on the image's own grid, by GDAL; raises `UnreadableError` naming the object."""
+    """Stored numbers of `window` on the image's own grid, by GDAL; raises `UnreadableError` naming the object.
+
+    What needs no block index, at thirty times the cost.
+    """
     area = RasterWindow(window.left, window.top, window.shape[1], window.shape[0])
     try:
         with rasterio.open(image.path) as source:
@@ -104,7 +100,7 @@ class SceneReader:
         Raises `UnreadableError`, or `MissingImageError` with the status of the row that says so.
         """
         self._require_mask()
-        values = self._index(INDICES[name]) if is_computed(self.observation, name) else self._values(name)
+        values = self._index(INDICES[name]) if _is_computed(name, self.observation.images) else self._values(name)
         masked, probability = self._mask()
         return Pixels(
             values=values,
@@ -219,9 +215,9 @@ def fine_window(image: Image, grid: Grid, window: Window, smooth: bool, source: 
     return fine[top : top + window.shape[0], left : left + window.shape[1]]
 
 
-def is_computed(observation: Observation, name: str) -> bool:
-    """Whether `name` is an index that the observation does not store: an imported archive may store any."""
-    return name in INDICES and name not in observation.images
+def _is_computed(name: str, held: Collection[str]) -> bool:
+    """Whether `name` is an index that an observation with the images `held` lacks: an imported archive has any."""
+    return name in INDICES and name not in held
 
 
 def needed(
@@ -246,6 +242,5 @@ def _wanted(names: tuple[str, ...], held: tuple[str, ...]) -> list[tuple[str, bo
     """Of the images `held` those that `names` and the mask are read from, and whether they are interpolated."""
     wanted = {(MASK, False)}
     for name in names:
-        computed = name in INDICES and name not in held
-        wanted |= {(band, True) for band in INDICES[name].bands} if computed else {(name, False)}
+        wanted |= {(band, True) for band in INDICES[name].bands} if _is_computed(name, held) else {(name, False)}
     return sorted(found for found in wanted if found[0] in held)

@@ -9,6 +9,8 @@ from typing import Any, Literal, cast, get_args
 import cql2
 
 from stac.bands import BANDS, LAYERS
+from stac.collections import INDICES as INDICES_COLLECTION
+from stac.collections import L1C, L2A
 from stac.errors import SearchError, UnknownNameError
 from stac.filters import properties
 from stac.indices import INDICES, Index, get_index, stored_indices
@@ -21,10 +23,7 @@ from tiler.series.interval import EVER, Interval, parse_interval
 from tiler.series.periods import Step, count_at_most, parse_step
 from tiler.series.resolution import FINEST, RESOLUTIONS, choices, gsd
 
-INDICES_COLLECTION = "sentinel-2-indices"
-L2A_COLLECTION = "sentinel-2-l2a"
-L1C_COLLECTION = "sentinel-2-l1c"
-COLLECTIONS = (INDICES_COLLECTION, L2A_COLLECTION, L1C_COLLECTION)
+COLLECTIONS = (INDICES_COLLECTION, L2A, L1C)
 
 PixelRule = Literal["exact", "centre", "touched"]
 OutputProfile = Literal["default", "sen2chain", "wide", "excel"]
@@ -69,6 +68,11 @@ class SeriesRequest:
     def names(self) -> tuple[str, ...]:
         """What each row's `index` may say, in the order asked."""
         return tuple(index.name for index in self.indices) or self.assets
+
+    @property
+    def images(self) -> int:
+        """How many images of each item are read at most: the mask, and the names asked for or their bands."""
+        return 1 + max(len(self.names), len({band for index in self.indices for band in index.bands}))
 
     def echo(self) -> dict[str, Any]:
         """The request as parameters that ask for the same again."""
@@ -206,7 +210,7 @@ def assets_of(collection: str) -> tuple[str, ...]:
     """Assets of a collection whose pixels are single numbers."""
     if collection == INDICES_COLLECTION:
         return tuple(index.name for index in stored_indices())
-    level = "L1C" if collection == L1C_COLLECTION else "L2A"
+    level = "L1C" if collection == L1C else "L2A"
     bands = [band.name for band in BANDS.values() if level in band.levels]
     return (*bands, *(layer.name for layer in LAYERS.values() if level in layer.levels and layer.name != "TCI"))
 

@@ -27,6 +27,8 @@ STATUSES: Mapping[Status, str] = {
     "empty": "no acquisition lies in the step",
     "smoothed": "no observation: a value of the smoothed series, of which only the mean is given",
 }
+FAILED: tuple[Status, ...] = ("unreadable", "partial")
+"""Of what could not be read, wholly or in part."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +109,7 @@ class Series:
     @property
     def is_complete(self) -> bool:
         """Whether everything could be read: only then may the answer be cached."""
-        return not any(row.status in ("unreadable", "partial") for row in self.rows)
+        return not any(row.status in FAILED for row in self.rows)
 
 
 def ordered(rows: Iterable[Row], features: Sequence[Feature], request: SeriesRequest) -> list[Row]:

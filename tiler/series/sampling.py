@@ -20,14 +20,12 @@ from tiler.series.errors import UnreadableError
 from tiler.series.features import Feature, project
 from tiler.series.grid import Grid, Image, Window
 from tiler.series.known import Known
-from tiler.series.overpasses import Acquisition, TileScene, acquisitions_of
+from tiler.series.overpasses import Acquisition, TileScene
 from tiler.series.pieces import Ground, ground, is_large
-from tiler.series.reading import Gdal, MissingImageError, SceneReader, Source, needed
+from tiler.series.reading import MissingImageError, SceneReader, Source, needed
 from tiler.series.request import SeriesRequest
 from tiler.series.rows import Row, Status
 from tiler.series.statistics import Pixels, Statistics, merge, summarise
-
-__all__ = ["Acquisition", "Sampler", "TileScene", "acquisitions_of"]
 
 _RANK: tuple[Status, ...] = ("ok", "partial", "masked", "nodata", "no_pixel", "no_mask", "no_data_asset", "unreadable")
 _EXTENT_SEGMENT = 10_000.0
@@ -67,9 +65,9 @@ class Sampler:
     coverages: Coverages = field(default_factory=Coverages)
     grounds: Known[Ground] = field(default_factory=Known)
 
-    def rows(self, acquisition: Acquisition, source: Source | None = None) -> list[Row]:
-        """One row per index or asset of the request; `source` (GDAL, if none) reads the images."""
-        readers = _Readers(profile=self.request.mask, source=source or Gdal())
+    def rows(self, acquisition: Acquisition, source: Source) -> list[Row]:
+        """One row per index or asset of the request."""
+        readers = _Readers(profile=self.request.mask, source=source)
         return [self._row(acquisition, name, readers) for name in self.request.names]
 
     def reads(self, acquisition: Acquisition) -> list[list[tuple[Image, Window]]]:
@@ -141,12 +139,9 @@ class Sampler:
         """What a tile contributes; None, and one more of `failures`, where none of its observations can be read."""
         merged: Pixels | None = None
         for observation in scene.observations:
-            try:
-                found = readers.of(observation, scene.grid, coverage).pixels(name)
-            except MissingImageError as error:
-                failures.append(Failure(observation=observation, status=error.status, reason=str(error)))
-            except UnreadableError as error:
-                failures.append(Failure(observation=observation, status="unreadable", reason=str(error)))
+            found = attempted(readers.of(observation, scene.grid, coverage), name)
+            if isinstance(found, Failure):
+                failures.append(found)
             else:
                 merged = found if merged is None else filled(merged, found)
         return merged
@@ -225,6 +220,16 @@ class Sampler:
             status=status,
             reason=reason,
         )
+
+
+def attempted(reader: SceneReader, name: str) -> Pixels | Failure:
+    """The pixels of an index or asset, or why there are none."""
+    try:
+        return reader.pixels(name)
+    except MissingImageError as error:
+        return Failure(observation=reader.observation, status=error.status, reason=str(error))
+    except UnreadableError as error:
+        return Failure(observation=reader.observation, status="unreadable", reason=str(error))
 
 
 def filled(first: Pixels, second: Pixels) -> Pixels:

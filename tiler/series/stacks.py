@@ -14,11 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 from shapely.geometry import Point
 
-from tiler.series.acquisitions import MASK, Observation
+from stac.assets import MASK
+from tiler.series.acquisitions import Observation
 from tiler.series.grid import Image, Window
+from tiler.series.overpasses import Acquisition
 from tiler.series.reading import MissingImageError, SceneReader
 from tiler.series.rows import Row
-from tiler.series.sampling import Acquisition, Sampler
+from tiler.series.sampling import Sampler
 from tiler.series.statistics import summarise_each
 from tiler.series.units import Unit
 

@@ -1,34 +1,26 @@
 """What is read together: one overpass over several features, so that a block they share is fetched once."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, Future
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from threading import BoundedSemaphore
 from typing import Any
 
 from numpy.typing import NDArray
-from obstore.store import S3Store
 from psycopg import Connection
 from shapely.geometry import Point
 
 from stac import blocks as index
-from stac.blocks import BLOCK, Run
+from stac.blocks import BLOCK
 from stac.decode import spans_of
 from tiler.series import blocks
-from tiler.series.blocks import Located, StaleIndexError
-from tiler.series.errors import SeriesError, UnreadableError
+from tiler.series.blocks import Located
 from tiler.series.grid import Image, Window
-from tiler.series.patience import Patience
+from tiler.series.overpasses import Acquisition
 from tiler.series.pieces import is_large, pixels_at_once
-from tiler.series.reading import read_window
-from tiler.series.sampling import Acquisition, Sampler
+from tiler.series.sampling import Sampler
 
 _PIXELS = 1_000_000
 _FEATURES = 500
 _BLOCKS = 64
-
-type Read = tuple[Image, Window]
-type Windows = Mapping[Window, NDArray[Any]]
 
 
 @dataclass(kw_only=True)
@@ -98,128 +90,6 @@ class Unit:
         return sum(pixels_at_once(acquisition) for acquisition in self.acquisitions)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Blocks:
-    """A source for one unit and one thread: what was fetched for it, what can be fetched still, GDAL for the rest.
-
-    `unindexed` gathers the objects that GDAL has to read, which `gdal` lets it do only so many at once.
-    """
-
-    store: S3Store
-    unit: Unit
-    fetched: dict[str, Future[Windows]]
-    unindexed: set[str]
-    gdal: BoundedSemaphore
-    patience: Patience = field(default_factory=Patience)
-    _read: dict[str, Windows | SeriesError] = field(default_factory=dict)
-
-    def read(self, image: Image, window: Window) -> NDArray[Any]:
-        """Stored numbers of `window` on the image's own grid; raises `UnreadableError` naming the object.
-
-        Raises `StoreAwayError` or `GoneError` where there is no use in reading on.
-        """
-        self.patience.check()
-        located, want = self.unit.located.get(image.key), self.unit.wants.get(image.key)
-        if want is not None and window in want.delivered:
-            return want.delivered[window]
-        if located is None or want is None:
-            counted = image.is_in_full and (want is None or want.is_left)
-            return self._by_gdal(image, window, counted=counted)
-        if not blocks.fits(image, located.image):
-            raise UnreadableError(f"{image.key} is not of the size that the catalogue says: reconcile the archive")
-        try:
-            if want.in_pieces and located.holds(window):
-                return self._piece(located, window)
-            if window not in want.windows:  # where a tile that failed left its ground to this one
-                return self._by_gdal(image, window, counted=False)
-            return self._windows(want, located)[window]
-        except StaleIndexError:
-            return self._by_gdal(image, window)
-
-    def _piece(self, located: Located, window: Window) -> NDArray[Any]:
-        """One window, nothing of which is kept."""
-        try:
-            (found,) = blocks.read(self.store, located, [window])
-        except (UnreadableError, StaleIndexError) as error:
-            self.patience.failed(self.store, located.image.key, error)
-            raise
-        self.patience.answered()
-        return found
-
-    def _windows(self, want: Want, located: Located) -> Windows:
-        """All windows of an image, read once; what failed once is not tried again for each feature and index."""
-        key = want.image.key
-        if key not in self._read:
-            future = self.fetched.pop(key, None)
-            try:
-                self._read[key] = future.result() if future else _windows(self.store, located, want.left)
-                self.patience.answered()
-            except (UnreadableError, StaleIndexError) as error:
-                self._read[key] = error
-                self.patience.failed(self.store, key, error)
-        found = self._read[key]
-        if isinstance(found, SeriesError):
-            raise found
-        return found
-
-    def _by_gdal(self, image: Image, window: Window, *, counted: bool = True) -> NDArray[Any]:
-        if counted:
-            self.unindexed.add(image.key)
-        with self.gdal:
-            self.patience.check_gdal(image)
-            try:
-                found = read_window(image, window)
-            except UnreadableError as error:
-                self.patience.failed(self.store, image.key, error)
-                raise
-        self.patience.answered()
-        return found
-
-
-@dataclass(frozen=True, kw_only=True)
-class Cost:
-    """What a request comes to: dates of features, objects, blocks and bytes to read, objects without block index.
-
-    `packed` are the images that packs answer for: their objects are those of the packs. `overviews` are images read
-    from an overview, of whose blocks and bytes nothing is known beforehand.
-    """
-
-    acquisitions: int = 0
-    packed: int = 0
-    objects: int = 0
-    blocks: int = 0
-    bytes: int = 0
-    unindexed: int = 0
-    overviews: int = 0
-
-    @property
-    def seconds(self) -> float:
-        """A rough estimate for a store nearby: a millisecond per object and block, thirty where GDAL reads."""
-        by_gdal = self.unindexed + self.overviews
-        return 0.05 + 0.001 * (self.objects + self.blocks) + 0.03 * by_gdal + self.bytes / 100e6
-
-
-def total(found: Iterable[Unit], before: Cost | None = None) -> Cost:
-    """The cost of all units, added to that of others; an object that several read counts for each.
-
-    Of unindexed ones no bytes are known.
-    """
-    cost = before or Cost()
-    for unit in found:
-        known = unit.located.values()
-        left = [key for key, want in unit.wants.items() if want.is_left]
-        cost = Cost(
-            acquisitions=cost.acquisitions + len(unit.acquisitions),
-            packed=cost.packed + len(unit.wants) - len(left),
-            objects=cost.objects + len(left),
-            blocks=cost.blocks + sum(len(located.spans) for located in known),
-            bytes=cost.bytes + sum(located.size for located in known),
-            unindexed=cost.unindexed + sum(unit.wants[key].is_indexed and key not in unit.located for key in left),
-            overviews=cost.overviews + sum(not unit.wants[key].is_indexed for key in left),
-        )
-    return cost
-
-
 def units(sampler: Sampler, acquisitions: Iterable[Acquisition]) -> Iterator[Unit]:
     """The acquisitions, those of one overpass together as far as memory allows, with what they will read."""
     together: dict[tuple[int, ...], list[Acquisition]] = {}
@@ -237,7 +107,7 @@ def locate(connection: Connection[Any], found: Sequence[Unit]) -> None:
         for unit in found
         for want in unit.wants.values()
         if want.is_indexed and want.is_left
-        for run in _runs(want)
+        for run in blocks.runs(want.image, want.left)
     ]
     places_known = index.look_up(connection, [run for _, run in asked]) if asked else []
     for (unit, run), found_there in zip(asked, places_known, strict=True):
@@ -247,25 +117,6 @@ def locate(connection: Connection[Any], found: Sequence[Unit]) -> None:
         known = unit.located.get(run.key)
         places = spans_of(run.first, spans)
         unit.located[run.key] = Located(image=image, spans={**known.spans, **places} if known else places)
-
-
-def fetch(store: S3Store, unit: Unit, executor: Executor) -> dict[str, Future[Windows]]:
-    """Begin to read what the unit surely needs, an object each."""
-    return {
-        key: executor.submit(_windows, store, unit.located[key], want.left)
-        for key, want in unit.wants.items()
-        if not (want.later or want.in_pieces)
-        and key in unit.located
-        and blocks.fits(want.image, unit.located[key].image)
-    }
-
-
-def _windows(store: S3Store, located: Located, windows: Sequence[Window]) -> Windows:
-    return dict(zip(windows, blocks.read(store, located, windows), strict=True))
-
-
-def _runs(want: Want) -> list[Run]:
-    return blocks.runs(want.image, want.left)
 
 
 def _chunks(group: Sequence[Acquisition]) -> Iterator[list[Acquisition]]:

@@ -10,12 +10,12 @@ from tiler.series.batch.parts import DamagedPartError, pack, unpack
 from tiler.series.batch.shelf import MissingFileError, Shelf
 from tiler.series.engine import Engine, Plan
 from tiler.series.errors import SeriesError
+from tiler.series.formats import FORMATS
 from tiler.series.interval import Interval
 from tiler.series.request import SeriesRequest
-from tiler.series.rows import Row
+from tiler.series.rows import FAILED, Row
 
-_FAILED = ("unreadable", "partial")
-_PARQUET = "application/vnd.apache.parquet"
+_PARQUET = FORMATS["parquet"].media_type
 
 
 class ChunkError(SeriesError):
@@ -60,7 +60,7 @@ def run_chunk(engine: Engine, work: Work, chunk: ChunkPlan, *, last_try: bool = 
 
 def told(chunk: ChunkPlan, rows: Sequence[Row], dropped: int = 0) -> Chunk:
     """How a chunk with these rows ended."""
-    unread = {item for row in rows if row.status in _FAILED for item in row.item_id.split()}
+    unread = {item for row in rows if row.status in FAILED for item in row.item_id.split()}
     return Chunk(number=chunk.number, rows=len(rows), unread=sorted(unread), dropped=dropped)
 
 

@@ -16,12 +16,11 @@ from tiler.series.delimited import csv_text
 from tiler.series.features import Feature
 from tiler.series.interval import format_time
 from tiler.series.refine import refine
-from tiler.series.rows import Row, Series, ordered
+from tiler.series.rows import FAILED, Row, Series, ordered
 from tiler.series.tables import Table
 
 FAILURES = "failures.csv"
 _COLUMNS = ("feature_id", "datetime", "index", "item_id", "status", "reason")
-_FAILED = ("unreadable", "partial")
 _LOST = "its task ended without a word: see its log in Airflow"
 _NAMED = 20
 
@@ -53,7 +52,7 @@ class Combined:
     @property
     def message(self) -> str:
         """What is missing, in words."""
-        unread = sum(self.statuses[status] for status in _FAILED)
+        unread = sum(self.statuses[status] for status in FAILED)
         told = [f"{len(self.chunks)} chunks failed"] if self.chunks else []
         told += [f"{unread} rows could not be read whole"] if unread else []
         return "; ".join(told + ([self.written.note] if self.written.note else []))
@@ -92,7 +91,7 @@ def _parts(work: Work, features: Sequence[Feature], frame: Series, file: IO[str]
         rows = [row for one in chunks for row in _rows(work, one)]
         done.statuses.update(row.status for row in rows)
         done.items |= _items(rows)
-        file.write(_lines(_of_row(row, done) for row in rows if row.status in _FAILED))
+        file.write(_lines(_of_row(row, done) for row in rows if row.status in FAILED))
         series = Series(request=work.request, rows=ordered(rows, own, work.request), span=frame.span)
         yield refine(series, own)
 

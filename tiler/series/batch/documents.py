@@ -8,13 +8,13 @@ from typing import Any, Self
 
 from shapely.geometry import mapping, shape
 
+from tiler.series.compact import compact
 from tiler.series.features import Feature
 from tiler.series.request import PARAMETERS, SeriesRequest, parse_request
 
 REQUEST = "request.json"
 FEATURES = "features.geojson"
 PLAN = "plan.json"
-GEOJSON = "application/geo+json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +97,7 @@ def features_to_json(features: Sequence[Feature]) -> bytes:
         for feature in features
     ]
     document = {"type": "FeatureCollection", "features": told}
-    return json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+    return compact(document).encode()
 
 
 def features_of(document: Mapping[str, Any], first: int = 0, last: int | None = None) -> tuple[Feature, ...]:

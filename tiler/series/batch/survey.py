@@ -48,18 +48,16 @@ class Survey:
     passes: Sequence[Pass]
     dates: NDArray[np.int64]
     pixels: NDArray[np.int64]
-    rows_each: int
-    images_each: int
 
     @property
     def rows(self) -> NDArray[np.int64]:
         """Rows of each feature, at most."""
-        return self.dates * self.rows_each
+        return self.dates * len(self.request.names)
 
     @property
     def reads(self) -> NDArray[np.int64]:
         """Pixels x acquisitions x images of each feature, about."""
-        return self.dates * self.pixels * self.images_each
+        return self.dates * self.pixels * self.request.images
 
     def check(self, limits: JobLimits) -> None:
         """Raises `SeriesTooLargeError` with the numbers."""
@@ -100,8 +98,6 @@ def survey(engine: Engine, request: SeriesRequest, features: Sequence[Feature]) 
         passes=[_pass(group) for group in grouped],
         dates=_dates(features, grouped),
         pixels=_pixels(features, request.resolution),
-        rows_each=len(request.names),
-        images_each=1 + max(len(request.names), len({band for one in request.indices for band in one.bands})),
     )
 
 
@@ -123,7 +119,7 @@ def estimate(engine: Engine, request: SeriesRequest, features: Sequence[Feature]
         "dates": len(found.passes),
         **counted,
         "acquisitions": acquisitions,
-        "rows": acquisitions * found.rows_each,
+        "rows": acquisitions * len(request.names),
         "seconds": round(cost.seconds * scale, 1),
         "exact": len(some) == len(features) and step == 1,
     }

@@ -20,7 +20,7 @@ from psycopg_pool import ConnectionPool
 from stac import jobs
 from stac.jobs import PREFIX, Chunk, Job
 from stac.settings import Settings
-from tiler.opening import engine_of
+from tiler.opening import engine_of, pool_of
 from tiler.series import objects
 from tiler.series.batch.bundle import BUNDLE, bundle
 from tiler.series.batch.chunks import Work, run_chunk
@@ -33,7 +33,7 @@ from tiler.series.batch.writers import MEDIA_TYPES
 from tiler.series.engine import Engine
 from tiler.series.errors import SeriesError, SeriesRequestError, SeriesTooLargeError
 from tiler.series.formats import file_name
-from tiler.series.limits import UNBOUNDED, Limits
+from tiler.series.limits import UNLIMITED
 from tiler.series.request import SeriesRequest
 from tiler.settings import TilerSettings
 
@@ -43,7 +43,6 @@ _DOWNLOADS = {**MEDIA_TYPES, FAILURES: "text/csv", BUNDLE: "application/zip"}
 _LEFTOVER = timedelta(days=2)
 _FINAL = (SeriesRequestError, SeriesTooLargeError)
 """Errors of a chunk that no other try would mend."""
-_OPTIONS = "-c search_path=pgstac,public -c application_name=sen2extract-jobs"
 
 
 class JobError(SeriesError):
@@ -258,10 +257,9 @@ def _leftovers(office: Office) -> Iterator[str]:
 def _office() -> Iterator[Office]:
     settings, tiler = Settings(), TilerSettings()
     objects.use_store(settings)
-    with ConnectionPool(
-        settings.pg_dsn, min_size=1, max_size=2, timeout=30, kwargs={"options": _OPTIONS}, open=False
-    ) as pool:
+    with (
+        pool_of(settings, name="sen2extract-jobs", size=2, seconds=30) as pool,
         # The limits of jobs were checked, by their own measure, before it was accepted.
-        limits = Limits(feature_pixels=UNBOUNDED, pixel_reads=UNBOUNDED)
-        with engine_of(settings, tiler, pool, limits, gdal_seconds=_PATIENT) as engine:
-            yield Office(settings=settings, tiler=tiler, pool=pool, store=engine.store, engine=engine)
+        engine_of(settings, tiler, pool, UNLIMITED, gdal_seconds=_PATIENT) as engine,
+    ):
+        yield Office(settings=settings, tiler=tiler, pool=pool, store=engine.store, engine=engine)

@@ -13,6 +13,7 @@ from arro3.io import write_parquet
 
 from tiler.series.columnar import batch_of, schema_of
 from tiler.series.delimited import csv_text
+from tiler.series.formats import FORMATS
 from tiler.series.geojson import features_of, site_column
 from tiler.series.rows import Series
 from tiler.series.summary import about
@@ -20,11 +21,7 @@ from tiler.series.tables import Table, attribute_names, to_table
 from tiler.series.version import NAME, VERSION
 
 CSV, PARQUET, GEOJSON = "result.csv", "result.parquet", "result.geojson"
-MEDIA_TYPES: Mapping[str, str] = {
-    CSV: "text/csv",
-    PARQUET: "application/vnd.apache.parquet",
-    GEOJSON: "application/geo+json",
-}
+MEDIA_TYPES: Mapping[str, str] = {name: FORMATS[name.rpartition(".")[2]].media_type for name in (CSV, PARQUET, GEOJSON)}
 MOST_VERTICES = 20_000_000
 """As many as GeoJSON repeats, row by row, before it is given up."""
 _ROW_GROUP = 50_000
