@@ -170,6 +170,9 @@ def test_a_choice_of_fields(ours: TestClient, plain: TestClient, choice: dict[st
     for item, other in zip(ours_["features"], theirs["features"], strict=True):
         own, others = ({link["rel"]: link for link in one.pop("links", ())} for one in (item, other))
         assert own.get("self") == others.get("self", own.get("self"))
+        # pgSTAC makes an empty asset of one that is not there.
+        if "assets" in other:
+            other["assets"] = {name: asset for name, asset in other["assets"].items() if asset}
         # Of maps, to which links lead that pgSTAC does not know.
         if WEB_MAP_LINKS in item.get("stac_extensions", ()):
             item["stac_extensions"].remove(WEB_MAP_LINKS)
