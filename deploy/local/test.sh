@@ -11,9 +11,11 @@ if [ $# -eq 0 ] && [ -n "${PGHOST:-}" ]; then
 elif [ $# -eq 0 ]; then
   # The DAGs beside the others, which wait for servers now and then; told when all is done.
   told="$(mktemp)"
+  set -m # else bash would have it ignore SIGINT, on which it stops its servers
   .venv-airflow/bin/python -m pytest tests/dags >"$told" 2>&1 &
   dags=$!
-  trap 'kill "$dags" 2>/dev/null; rm -f "$told"' EXIT
+  set +m
+  trap 'kill -INT "$dags" 2>/dev/null && wait "$dags"; rm -f "$told"' EXIT
   trap 'exit 130' INT TERM
   set -- -n 2
 fi
