@@ -2,6 +2,9 @@
 .DEFAULT_GOAL := help
 .PHONY: help setup up down status demo test lint types format bench clean purge
 
+# Containers often forbid Python its compiled files: every process would compile all of its libraries anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 PYTHON := .venv/bin/python
 STACK := $(PYTHON) deploy/local/stack.py
 

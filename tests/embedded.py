@@ -38,7 +38,7 @@ class Running:
     def ingest(self, inbox: Path) -> tuple[str, dict[str, Any]]:
         """Have Airflow ingest a folder; returns the run's state and its summary."""
         with Airflow(self.stack.airflow_url) as airflow:
-            airflow.wait_for_dag(DAG, seconds=120)
+            airflow.wait_for_dag(DAG, seconds=300)
             run = airflow.trigger(DAG, {"inbox": str(inbox), "batch_size": 2})
             states = [state for state, _ in airflow.follow(DAG, run, mapped="ingest")]
             return states[-1], airflow.result(DAG, run, "summarise")
@@ -80,6 +80,8 @@ def stack_environment(free_port: Callable[..., int], loopback_provider: Provider
     mine = ("PG", "S3_", "AWS_", "PUBLIC_URL", "INGEST_", "AIRFLOW", "STAC_")
     env = {name: value for name, value in os.environ.items() if not name.startswith(mine)}
     own = {"SEN2EXTRACT_HOME": str(home), "STAC_WRITER_TOKEN": secrets.token_hex(32)}
+    # No DAG changes here: reading all of them anew every half minute would only keep a core busy.
+    own["AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL"] = "120"
     yield {**env, **ports, **loopback_provider.environment(), **own}
     rmtree(home, ignore_errors=True)
 

@@ -1,7 +1,7 @@
 """Ports and patience for the servers that tests and benchmarks start."""
 
 import os
-import socket
+import secrets
 import sys
 import time
 from collections.abc import Callable, Iterable
@@ -11,22 +11,26 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "deploy" / "local")
 
 import processes
 
-_LAST_PORT = 65535
+_PORTS = range(11_000, 21_000)
+"""Below those that systems give to connections going out, with the largest offset of SeaweedFS added, too."""
 _APART = 64
+_PROCESSES = 8
+_given: set[int] = set()
 
 
 def free_port(offsets: Iterable[int] = ()) -> int:
-    """A port on which nothing listens, nor at these offsets from it; workers side by side find different ones."""
-    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    """A port on which nothing listens, nor at these offsets from it.
+
+    None is given twice, and workers side by side, or both environments' tests, find different ones: between finding
+    and listening nobody else takes it.
+    """
+    process = int(os.environ.get("PYTEST_XDIST_WORKER", "gw-1").removeprefix("gw")) + 1
     while True:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            first = int(probe.getsockname()[1])
-        if first // _APART % workers != worker:
-            continue
-        ports = [first + offset for offset in offsets]
-        if max(ports, default=0) <= _LAST_PORT and not processes.taken(ports):
+        first = secrets.choice(_PORTS)
+        ports = [first, *(first + offset for offset in offsets)]
+        mine = first // _APART % _PROCESSES == process % _PROCESSES and first % _APART < _APART // 2
+        if mine and _given.isdisjoint(ports) and not processes.taken(ports):
+            _given.update(ports)
             return first
 
 

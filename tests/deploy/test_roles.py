@@ -2,10 +2,8 @@
 
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +11,7 @@ from typing import Any
 import postgres as pg  # deploy/local, which the root conftest puts on the path
 import psycopg
 import pytest
+import waiting
 
 from stac import catalog
 from stac.collections import L2A
@@ -30,13 +29,13 @@ def server() -> Iterator[dict[str, str]]:
     """A cluster of its own, since roles belong to the whole cluster: made by the script, migrated by our command."""
     folder = Path(tempfile.mkdtemp(prefix="sen2extract-roles-"))
     folder.chmod(0o755)  # user postgres has to get in when we are root
-    cluster = pg.Cluster(data=folder / "data", port=free_port(), user="postgres", password="0wner")
+    cluster = pg.Cluster(data=folder / "data", port=waiting.free_port(), user="postgres", password="0wner")
     env = {"PGHOST": "127.0.0.1", "PGPORT": str(cluster.port), "PGUSER": "postgres", "PGPASSWORD": "0wner"}
     cluster.create()
     with (folder / "log").open("wb") as log:
         process = cluster.start(log, fsync="off", synchronous_commit="off")
     try:
-        wait_for(env)
+        waiting.wait_for(lambda: pg.answers(env), f"PostgreSQL ({folder}/log)")
         pg.ensure_database(env, "sen2extract")
         make_roles(env)
         catalog.migrate(Settings(pg_dsn=pg.conninfo(env, "sen2extract")))
@@ -45,20 +44,6 @@ def server() -> Iterator[dict[str, str]]:
         process.send_signal(pg.FAST_STOP)
         process.wait(30)
         shutil.rmtree(folder)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def wait_for(env: dict[str, str]) -> None:
-    for _ in range(300):
-        if pg.answers(env):
-            return
-        time.sleep(0.1)
-    pytest.fail("PostgreSQL did not start")
 
 
 def make_roles(env: dict[str, str]) -> None:

@@ -28,14 +28,19 @@ POINT = {"type": "Point", "coordinates": [104.5, 11.5]}
 REQUESTS = "/areas/requests"
 
 
-@pytest.fixture
-def client(settings: Settings) -> Iterator[TestClient]:
-    """The API with a writer, and no area."""
-    with connect(settings) as connection:
-        connection.execute("DELETE FROM sen2extract.area")
+@pytest.fixture(scope="module")
+def service(settings: Settings) -> Iterator[TestClient]:
     app = create_app(settings, WriterSettings(token=TOKEN))
     with TestClient(app, root_path="/stac", raise_server_exceptions=False) as test_client:
         yield test_client
+
+
+@pytest.fixture
+def client(service: TestClient, settings: Settings) -> TestClient:
+    """The API with a writer, and no area."""
+    with connect(settings) as connection:
+        connection.execute("DELETE FROM sen2extract.area")
+    return service
 
 
 def names(client: TestClient) -> list[str]:

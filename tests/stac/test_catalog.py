@@ -35,12 +35,6 @@ settings = Settings(pg_dsn=sys.argv[1])
 for group in json.load(sys.stdin):
     catalog.publish(group, settings)
 """
-MIGRATOR = """
-import sys
-from stac import catalog
-from stac.settings import Settings
-catalog.migrate(Settings(pg_dsn=sys.argv[1]))
-"""
 
 
 def keys(*documents: dict[str, Any]) -> list[tuple[str, str]]:
@@ -329,21 +323,6 @@ def test_a_collection_that_changed_in_the_code_is_brought_up_to_date(settings: S
     back = catalog.get_item(settings, *keys(scene)[0])
     assert back is not None
     assert back["assets"] == scene["assets"]
-
-
-def test_migrations_started_at_once_take_turns(settings: Settings) -> None:
-    name = "migrated_at_once"
-    with psycopg.connect(settings.pg_dsn, autocommit=True) as connection:
-        connection.execute(f"DROP DATABASE IF EXISTS {name}")
-        connection.execute(f"CREATE DATABASE {name}")
-    dsn = psycopg.conninfo.make_conninfo(settings.pg_dsn, dbname=name)
-    processes = [subprocess.Popen([sys.executable, "-c", MIGRATOR, dsn]) for _ in range(3)]
-
-    assert [process.wait(300) for process in processes] == [0, 0, 0]
-    with psycopg.connect(dsn) as connection:
-        assert connection.execute("SELECT count(*) FROM pgstac.collections").fetchone() == (3,)
-    with psycopg.connect(settings.pg_dsn, autocommit=True) as connection:
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 def test_eight_writers_lose_nothing_and_never_deadlock(

@@ -1,14 +1,23 @@
 """Our own tables: made once, by whoever comes first, readable by the services and writable by ingestion."""
 
-from concurrent.futures import ThreadPoolExecutor
+import subprocess
+import sys
 from pathlib import Path
 
 import postgres as pg  # deploy/local, which the root conftest puts on the path
 import psycopg
 import pytest
 
-from stac import catalog, migrations
+from stac import migrations
+from stac.collections import COLLECTION_IDS
 from stac.settings import Settings
+
+MIGRATOR = """
+import sys
+from stac import catalog
+from stac.settings import Settings
+catalog.migrate(Settings(pg_dsn=sys.argv[1]))
+"""
 
 TABLES = "SELECT table_name FROM information_schema.tables WHERE table_schema = 'sen2extract' ORDER BY 1"
 PRIVILEGES = "SELECT has_table_privilege(%s, 'sen2extract.ledger', %s)"
@@ -21,12 +30,14 @@ def empty(postgres: dict[str, str]) -> Settings:
     return Settings(pg_dsn=pg.conninfo(postgres, "unmigrated"))
 
 
-def test_two_at_once_make_a_database_ready(empty: Settings) -> None:
-    with ThreadPoolExecutor(2) as pool:
-        list(pool.map(catalog.migrate, [empty, empty]))
+def test_three_at_once_make_a_database_ready(empty: Settings) -> None:
+    processes = [subprocess.Popen([sys.executable, "-c", MIGRATOR, empty.pg_dsn]) for _ in range(3)]
+    assert [process.wait(300) for process in processes] == [0, 0, 0]
     with psycopg.connect(empty.pg_dsn) as connection:
+        collections = {row[0] for row in connection.execute("SELECT id FROM pgstac.collections")}
         tables = {row[0] for row in connection.execute(TABLES)}
         applied = [row[0] for row in connection.execute("SELECT migration_id FROM sen2extract._yoyo_migration")]
+    assert collections == set(COLLECTION_IDS)
     assert "ledger" in tables
     files = {path.stem for path in (Path(migrations.__file__).parent / "sql").glob("0*.sql")}
     assert sorted(applied) == sorted(files)

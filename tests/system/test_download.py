@@ -50,7 +50,7 @@ def dates(running):
 def discover(running):
     """Run `discover_products` to its end; returns its state and what it found."""
     with Airflow(running.stack.airflow_url) as airflow:
-        airflow.wait_for_dag("discover_products", seconds=120)
+        airflow.wait_for_dag("discover_products", seconds=300)
         run = airflow.trigger("discover_products", CONF)
         states = [state for state, _ in airflow.follow("discover_products", run, mapped="search")]
         return states[-1], airflow.result("discover_products", run, "search")

@@ -164,7 +164,7 @@ def test_a_provider_that_refuses_leaves_the_queue_for_the_next_run(products, loo
     loopback_provider.faults = [Fault("/eodata/", status=403, times=10_000)]
     try:
         days = {"tiles": ["48PWU"], "start": "2025-02-08", "end": "2025-02-09"}
-        airflow.wait_for_dag("download_products", seconds=120)
+        airflow.wait_for_dag("download_products", seconds=300)
         run = airflow.trigger("discover_products", days)
         assert ended(airflow, "discover_products", run) == "success"
         until(lambda: _refused(settings, paths), "nobody tries to fetch them")
