@@ -51,7 +51,7 @@ class Stack:
 
     @property
     def run(self) -> Path:
-        """Folder of pid files."""
+        """Folder of the process manager: its socket, configuration and pid; ours alone."""
         return self.home / "run"
 
     @property
@@ -75,6 +75,7 @@ def load(environ: Mapping[str, str] = os.environ) -> Stack:
     own_store = given.get("S3_ENDPOINT") in {None, "", f"http://127.0.0.1:{ports['SEN2EXTRACT_S3_PORT']}"}
     for folder in (home, home / "log", home / "run", home / "inbox"):
         folder.mkdir(parents=True, exist_ok=True)
+    (home / "run").chmod(0o700)
     public = _public(home, ports, given, kept, own_postgres=own_postgres, own_store=own_store)
     _write_env(home / "env", public)
     executor = given.get("AIRFLOW__CORE__EXECUTOR") or "LocalExecutor"

@@ -7,7 +7,6 @@ import os
 import pwd
 import signal
 import subprocess
-import sys
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -73,12 +72,14 @@ class Cluster:
             ]
             subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd="/", **as_user(owner))
 
+    def command(self, **settings: str) -> list[str]:
+        """Return the command that serves it; `settings` override the defaults."""
+        options = [text for name, value in (SETTINGS | settings).items() for text in ("-c", f"{name}={value}")]
+        return [str(programs() / "postgres"), "-D", str(self.data), "-p", str(self.port), *options]
+
     def start(self, log: IO[bytes] | None = None, **settings: str) -> subprocess.Popen[bytes]:
-        """Start the server as a child process that writes to `log`; `settings` override the defaults."""
-        chosen = SETTINGS | settings
-        options = [text for name, value in chosen.items() for text in ("-c", f"{name}={value}")]
-        command: list[Path | str] = [programs() / "postgres", "-D", self.data, "-p", str(self.port), *options]
-        return subprocess.Popen(command, cwd="/", stdout=log, stderr=log, **as_user(system_user()))
+        """Start the server as a child process that writes to `log`."""
+        return subprocess.Popen(self.command(**settings), cwd="/", stdout=log, stderr=log, **as_user(system_user()))
 
 
 def system_user() -> pwd.struct_passwd | None:
@@ -168,8 +169,8 @@ def answers(env: Mapping[str, str]) -> bool:
     return PGconn.ping(conninfo(env, "postgres").encode()) == Ping.OK
 
 
-def main() -> int:
-    """Serve the stack's cluster; SIGTERM and SIGINT stop it fast, without waiting for clients to leave."""
+def main() -> None:
+    """Become the server of the stack's cluster: whoever signals or kills this process, signals or kills the server."""
     home = Path(os.environ["SEN2EXTRACT_HOME"])
     cluster = Cluster(
         data=data_folder(home),
@@ -178,11 +179,14 @@ def main() -> int:
         password=os.environ["PGPASSWORD"],
     )
     cluster.create()
-    server = cluster.start()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: server.send_signal(FAST_STOP))
-    return server.wait()
+    command, owner = cluster.command(), system_user()
+    os.chdir("/")
+    if owner is not None:
+        os.setgroups([])
+        os.setgid(owner.pw_gid)
+        os.setuid(owner.pw_uid)
+    os.execv(command[0], command)  # noqa: S606 - becomes the server, no shell wanted
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
