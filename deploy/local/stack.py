@@ -76,9 +76,11 @@ def up(stack: Stack) -> int:
     """Start what is not running, wait until it is healthy, and say where it is."""
     if not missing(stack):
         print(f"Already running: {stack.url}  ·  Airflow {stack.airflow_url}  ·  logs {stack.log}")
+        if names := changed(stack):
+            print(f"It was started with another {', '.join(names)}: `make down`, then `make up` takes that of now.")
         return 0
-    if manager.pid(stack) and changed(stack):
-        print("Settings have changed since it was started: all is started with the new ones.")
+    if manager.pid(stack) and (names := changed(stack)):
+        print(f"{', '.join(names)} changed since it was started: all is started anew.")
         down(stack)
     elif not manager.pid(stack):
         manager.stop(stack)  # what one that was killed left behind has our ports
@@ -155,13 +157,11 @@ def _run(stack: Stack, names: list[str]) -> None:
         manager.run(stack, name)
 
 
-def changed(stack: Stack) -> bool:
-    """Say whether the running manager hands down other settings than those of now."""
-    now, then = (
-        {name: value for name, value in env.items() if name.startswith(SETTINGS)}
-        for env in (stack.env, manager.environment(stack))
-    )
-    return now != then
+def changed(stack: Stack) -> list[str]:
+    """Return the settings of now that the running manager does not hand down."""
+    then = manager.environment(stack)
+    names = sorted(name for name in {*stack.env, *then} if name.startswith(SETTINGS))
+    return [name for name in names if stack.env.get(name) != then.get(name)]
 
 
 if __name__ == "__main__":
