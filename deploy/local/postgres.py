@@ -7,6 +7,7 @@ import os
 import pwd
 import signal
 import subprocess
+import sys
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -46,7 +47,7 @@ class Cluster:
     password: str
 
     def create(self) -> None:
-        """Run `initdb` when there is no cluster yet."""
+        """Run `initdb` when there is no cluster yet; raises `PostgresError` when it fails, which has said why."""
         if (self.data / "PG_VERSION").exists():
             return
         owner = system_user()
@@ -70,7 +71,9 @@ class Cluster:
                 f"--pwfile={secret.name}",
                 *options,
             ]
-            subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd="/", **as_user(owner))
+            done = subprocess.run(command, check=False, stdout=subprocess.DEVNULL, cwd="/", **as_user(owner))
+            if done.returncode:
+                raise PostgresError(f"initdb could not make a cluster in {self.data}; it said above why.")
 
     def command(self, **settings: str) -> list[str]:
         """Return the command that serves it; `settings` override the defaults."""
@@ -110,7 +113,8 @@ def as_user(owner: pwd.struct_passwd | None) -> dict[str, Any]:
 def data_folder(home: Path) -> Path:
     """Return where the cluster's files go: in `home`, or in /var/lib where `home` is closed to user postgres.
 
-    A cluster that is there already is kept to, whatever has become of the rights since.
+    A cluster that is there already is kept to, whatever has become of the rights, or of the path of `home`, since: one
+    outside is linked to from inside.
     """
     owner = system_user()
     inside = home / "postgres"
@@ -119,8 +123,9 @@ def data_folder(home: Path) -> Path:
     outside = Path("/var/lib/sen2extract") / sha256(str(home).encode()).hexdigest()[:12] / "postgres"
     there = [folder for folder in (inside, outside) if (folder / "PG_VERSION").exists()]
     if there:
-        return there[0]
-    return inside if all(_may_enter(folder, owner) for folder in (home, *home.parents)) else outside
+        return there[0].resolve()
+    enterable = all(_may_enter(folder, owner) for folder in (home, *home.parents))
+    return inside if enterable and not inside.is_symlink() else outside
 
 
 def _may_enter(folder: Path, owner: pwd.struct_passwd) -> bool:
@@ -179,6 +184,9 @@ def main() -> None:
         password=os.environ["PGPASSWORD"],
     )
     cluster.create()
+    if cluster.data.parent != home:
+        (home / "postgres").unlink(missing_ok=True)
+        (home / "postgres").symlink_to(cluster.data)  # which finds it when `home` is moved
     command, owner = cluster.command(), system_user()
     os.chdir("/")
     if owner is not None:
@@ -189,4 +197,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except PostgresError as error:
+        sys.exit(str(error))

@@ -12,14 +12,14 @@ trap 'printf "\nsetup: interrupted. Run it again, and it goes on.\n" >&2; exit 1
 
 home="${SEN2EXTRACT_HOME:-.local}"
 log="$home/log/setup.log"
-mkdir -p "$home/log" || fail "cannot write into $home: is it another user's?"
+mkdir -p "$home/log" || fail "cannot write into $home: is it another user's, or its disk full?"
 # One set-up of this clone at a time: the script's own file is the lock, which ends with us.
 exec 9<deploy/local/setup.sh
 if ! flock --nonblock 9; then
   say "another set-up of this clone is at work: waiting for it"
   flock 9
 fi
-: >"$log" || fail "cannot write $log: is it another user's?"
+: >"$log" || fail "cannot write $log: is it another user's, or its disk full?"
 groups=(--group local --group web)
 airflow_groups=()
 with_tests=""

@@ -17,6 +17,7 @@ import migrations
 import ports
 import postgres
 import ready
+import room
 import status
 from environment import ROOT, Stack, load
 from manager import ManagerError
@@ -87,6 +88,7 @@ def up(stack: Stack) -> int:
     # One that the manager is about to start again may have its port this very moment.
     idle = [name for name, state in manager.states(stack).items() if state.state in {"stopped", "gave up"}]
     ports.refuse_taken(stack, idle)
+    room.refuse_none(stack)
     try:
         _start(stack)
     except KeyboardInterrupt:
@@ -116,6 +118,7 @@ def purge(stack: Stack) -> int:
         shutil.rmtree(folder, ignore_errors=True)
     if database.parent != stack.home:  # in /var/lib, where its folder was made for it alone
         shutil.rmtree(database.parent, ignore_errors=True)
+        (stack.home / "postgres").unlink(missing_ok=True)
     left = [str(folder) for folder in folders if folder.exists()]
     if left:
         raise StackError(f"Could not remove all of {', '.join(left)}: are they another user's?")
@@ -127,6 +130,8 @@ def purge(stack: Stack) -> int:
 def tell(stack: Stack, *, as_json: bool = False) -> int:
     """Say what is running; 1 when something is not."""
     states = manager.states(stack).values()
+    if scarce := room.warning(stack):
+        print(scarce, file=sys.stderr)
     print(status.document(stack, states) if as_json else status.told(stack, states))
     return 1 if missing(stack) else 0
 

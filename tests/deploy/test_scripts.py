@@ -11,6 +11,8 @@ from socket import create_server
 import manager  # deploy/local, which the root conftest puts on the path
 import postgres as pg
 import pytest
+import ready
+import room
 from environment import PORTS, WEED_OFFSETS, load
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -72,6 +74,15 @@ def test_ports_in_use_are_all_told_with_free_ones(environ):
         offered = int(done.stderr.split(f"{name}=")[1].split()[0])
         assert offered not in {int(environ[other]) for other in PORTS}
     assert _stack("status", environ).returncode == 1
+
+
+def test_a_full_disk_is_named_before_anything_is_started(environ):
+    stack = load(environ)
+    room.refuse_none(stack, least=0)
+    assert room.warning(stack, little=0) == ""
+    with pytest.raises(ready.StackError, match=f"are left on the disk of {stack.home}: remove something"):
+        room.refuse_none(stack, least=10**18)
+    assert str(stack.home) in room.warning(stack, little=10**18)
 
 
 def test_a_server_elsewhere_that_refuses_says_why(postgres, environ):
