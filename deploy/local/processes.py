@@ -100,11 +100,6 @@ def orphans(pid: int) -> set[Process]:
     return {row for row in members if row.parent not in pids and row.pid not in parents | {pid}}
 
 
-def kill(members: Iterable[Process]) -> None:
-    """Kill those of the processes that still run."""
-    _signal(alive(members), signal.SIGKILL)
-
-
 def _signal(members: Iterable[Process], number: signal.Signals) -> None:
     for row in members:
         try:

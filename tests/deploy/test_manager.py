@@ -6,6 +6,7 @@ import signal
 import stat
 import subprocess
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from socket import create_server
 
@@ -135,6 +136,23 @@ def test_a_large_log_is_put_aside_while_it_is_written_to(tmp_path):
     assert caretaker.rotate(tmp_path, large=100) == []
 
 
+def test_a_part_of_airflow_that_hangs_is_found_when_the_database_answers(stack):
+    now = datetime(2026, 1, 1, 12, tzinfo=UTC)
+    idle = {name: replace(state, pid=0) for name, state in manager.states(stack).items()}
+    aged = {**idle, "airflow-scheduler": replace(idle["airflow-scheduler"], state="running", pid=7, uptime=3600)}
+    health = {
+        "metadatabase": {"status": "healthy"},
+        "scheduler": {"latest_scheduler_heartbeat": (now - timedelta(minutes=9)).isoformat()},
+        "triggerer": {"latest_triggerer_heartbeat": None},
+    }
+    assert caretaker.silent(health, aged.values(), now) == {7}
+    assert caretaker.silent(health, aged.values(), now - timedelta(minutes=8)) == set()
+    young = {**aged, "airflow-scheduler": replace(aged["airflow-scheduler"], uptime=5)}
+    assert caretaker.silent(health, young.values(), now) == set()
+    assert caretaker.silent({**health, "metadatabase": {"status": "unhealthy"}}, aged.values(), now) == set()
+    assert caretaker.silent({}, aged.values(), now) == set()
+
+
 def test_idle_orphans_are_found_and_busy_ones_left():
     """A worker of a process that was killed idles for ever; one at a task ends with it."""
     idle, busy = "sleep 600 &", "sh -c 'sleep 600; :' &"
@@ -142,7 +160,8 @@ def test_idle_orphans_are_found_and_busy_ones_left():
         wait_for(lambda: len(processes.family(leader.pid)) == 5, "its processes")
         found = processes.orphans(leader.pid)
         assert len(found) == 1
-        processes.kill(found)
+        for row in found:
+            os.kill(row.pid, signal.SIGKILL)
         wait_for(lambda: len(processes.family(leader.pid)) == 4, "the end of one")
         assert processes.orphans(leader.pid) == set()
         processes.stop(leader.pid, patience=0)
