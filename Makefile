@@ -20,8 +20,8 @@ up: setup ## start the embedded stack in the background
 down: ## stop the embedded stack; data are kept
 	@if [ -x $(PYTHON) ]; then $(STACK) down; else echo "Nothing is running."; fi
 
-status: ## say whether the embedded stack runs
-	@if [ -x $(PYTHON) ]; then $(STACK) status; else echo "Nothing is set up: try make up."; exit 1; fi
+status: ## say what of the embedded stack runs, and what does not; ARGS=--json
+	@if [ -x $(PYTHON) ]; then $(STACK) status $(ARGS); else echo "Nothing is set up: try make up."; exit 1; fi
 
 demo: up ## make a sample archive, have Airflow ingest it, show what comes out
 	@$(PYTHON) deploy/local/demo.py

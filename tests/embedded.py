@@ -15,7 +15,6 @@ import environment
 import httpx
 import processes
 import pytest
-import stack as embedded
 from airflow_client import Airflow
 from environment import PORTS, ROOT, WEED_OFFSETS
 from fakes.provider import Provider
@@ -97,7 +96,7 @@ def running(stack_environment: dict[str, str]) -> Iterator[Running]:
         write_product(spec, Path(stack.env["INGEST_INBOX"]))
     with httpx.Client(base_url=stack.url, timeout=60, trust_env=False) as client:
         yield Running(stack, client, specs)
-    family = set().union(*(processes.family(embedded.pid(stack, group)) for group in ("stores", "services")))
+    family = processes.family(int((stack.run / "manager.pid").read_text().split()[0]))
     assert len(family) > 10
     stopped = _command("down", stack_environment)
     assert stopped.returncode == 0, stopped.stderr

@@ -31,6 +31,11 @@ WEED_OFFSETS = {
     "admin.port": 8,
     "admin.port.grpc": 10_008,  # its workers look for it 10000 above the other, whatever is set
 }
+#: What tells an S3 store.
+_STORE = ("S3_ENDPOINT", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+#: In `.local/env`: which servers are not ours, and the password of our own database meanwhile.
+_ELSEWHERE = "SEN2EXTRACT_ELSEWHERE"
+_OWN_PASSWORD = "SEN2EXTRACT_OWN_PGPASSWORD"  # noqa: S105 - the name of a variable
 SECRETS = ("PGPASSWORD", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AIRFLOW_FERNET_KEY", "AIRFLOW_SECRET_KEY")
 
 
@@ -51,7 +56,7 @@ class Stack:
 
     @property
     def run(self) -> Path:
-        """Folder of pid files."""
+        """Folder of the process manager: its socket, configuration and pid; ours alone."""
         return self.home / "run"
 
     @property
@@ -70,11 +75,12 @@ def load(environ: Mapping[str, str] = os.environ) -> Stack:
     home = Path(environ.get("SEN2EXTRACT_HOME") or ROOT / ".local").resolve()
     kept = read_env(home / "env")
     ports = {name: int(environ.get(name) or kept.get(name) or default) for name, default in PORTS.items()}
-    given = dict(environ)
+    given = _with_remembered(environ, kept)
     own_postgres = _is_ours(given.get("PGHOST"), given.get("PGPORT"), ports["SEN2EXTRACT_PG_PORT"])
     own_store = given.get("S3_ENDPOINT") in {None, "", f"http://127.0.0.1:{ports['SEN2EXTRACT_S3_PORT']}"}
     for folder in (home, home / "log", home / "run", home / "inbox"):
         folder.mkdir(parents=True, exist_ok=True)
+    (home / "run").chmod(0o700)
     public = _public(home, ports, given, kept, own_postgres=own_postgres, own_store=own_store)
     _write_env(home / "env", public)
     executor = given.get("AIRFLOW__CORE__EXECUTOR") or "LocalExecutor"
@@ -100,6 +106,25 @@ def _write_env(path: Path, values: Mapping[str, str]) -> None:
         file.write(text)
 
 
+def _with_remembered(environ: Mapping[str, str], kept: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment with the addresses of servers elsewhere that were given before, unless others are now.
+
+    An empty `PGHOST` or `S3_ENDPOINT` is for our own server again.
+    """
+    elsewhere = _elsewhere(kept)
+    given = dict(environ)
+    if "postgres" in elsewhere and "PGHOST" not in given:
+        given = {name: value for name, value in kept.items() if name.startswith("PG")} | given
+    if "s3" in elsewhere and "S3_ENDPOINT" not in given:
+        # The keys belong to the address: those of the moment may be for another store.
+        given |= {name: kept[name] for name in _STORE if name in kept}
+    return given
+
+
+def _elsewhere(kept: Mapping[str, str]) -> list[str]:
+    return kept.get(_ELSEWHERE, "").split(",")
+
+
 def _is_ours(host: str | None, port: str | None, own_port: int) -> bool:
     return not host or (host == "127.0.0.1" and port == str(own_port))
 
@@ -116,6 +141,12 @@ def _public(
     """Return what `.local/env` holds: all that the command line tool needs to work with this stack."""
     url = f"http://127.0.0.1:{ports['SEN2EXTRACT_PORT']}"
     made = {name: kept.get(name) or _secret(name) for name in SECRETS}
+    # What the file holds of a server elsewhere is not for ours.
+    if "postgres" in _elsewhere(kept):
+        made["PGPASSWORD"] = kept.get(_OWN_PASSWORD) or _secret("PGPASSWORD")
+    if "s3" in _elsewhere(kept):
+        made |= {name: _secret(name) for name in _STORE[1:]}
+    elsewhere = [name for name, ours in (("postgres", own_postgres), ("s3", own_store)) if not ours]
     values = {
         "PUBLIC_URL": given.get("PUBLIC_URL") or url,
         "S3_PUBLIC_URL": given.get("S3_PUBLIC_URL") or f"{given.get('PUBLIC_URL') or url}/data",
@@ -126,6 +157,7 @@ def _public(
         "AIRFLOW_SECRET_KEY": made["AIRFLOW_SECRET_KEY"],
         # Remembered, so that the next command of make finds the stack.
         **{name: str(port) for name, port in ports.items() if port != PORTS[name]},
+        **({_ELSEWHERE: ",".join(elsewhere)} if elsewhere else {}),
     }
     if own_postgres:
         values |= {
@@ -137,6 +169,7 @@ def _public(
         }
     else:
         values |= {name: value for name, value in given.items() if name.startswith("PG")}
+        values[_OWN_PASSWORD] = made["PGPASSWORD"]
         values.setdefault("PGUSER", "postgres")
         values.setdefault("PGDATABASE", values["PGUSER"])
     if own_store:
@@ -146,7 +179,7 @@ def _public(
             "AWS_SECRET_ACCESS_KEY": made["AWS_SECRET_ACCESS_KEY"],
         }
     else:
-        values |= {name: given[name] for name in ("S3_ENDPOINT", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")}
+        values |= {name: given[name] for name in _STORE}
     return values
 
 

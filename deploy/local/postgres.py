@@ -47,7 +47,7 @@ class Cluster:
     password: str
 
     def create(self) -> None:
-        """Run `initdb` when there is no cluster yet."""
+        """Run `initdb` when there is no cluster yet; raises `PostgresError` when it fails, which has said why."""
         if (self.data / "PG_VERSION").exists():
             return
         owner = system_user()
@@ -71,14 +71,18 @@ class Cluster:
                 f"--pwfile={secret.name}",
                 *options,
             ]
-            subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd="/", **as_user(owner))
+            done = subprocess.run(command, check=False, stdout=subprocess.DEVNULL, cwd="/", **as_user(owner))
+            if done.returncode:
+                raise PostgresError(f"initdb could not make a cluster in {self.data}; it said above why.")
+
+    def command(self, **settings: str) -> list[str]:
+        """Return the command that serves it; `settings` override the defaults."""
+        options = [text for name, value in (SETTINGS | settings).items() for text in ("-c", f"{name}={value}")]
+        return [str(programs() / "postgres"), "-D", str(self.data), "-p", str(self.port), *options]
 
     def start(self, log: IO[bytes] | None = None, **settings: str) -> subprocess.Popen[bytes]:
-        """Start the server as a child process that writes to `log`; `settings` override the defaults."""
-        chosen = SETTINGS | settings
-        options = [text for name, value in chosen.items() for text in ("-c", f"{name}={value}")]
-        command: list[Path | str] = [programs() / "postgres", "-D", self.data, "-p", str(self.port), *options]
-        return subprocess.Popen(command, cwd="/", stdout=log, stderr=log, **as_user(system_user()))
+        """Start the server as a child process that writes to `log`."""
+        return subprocess.Popen(self.command(**settings), cwd="/", stdout=log, stderr=log, **as_user(system_user()))
 
 
 def system_user() -> pwd.struct_passwd | None:
@@ -109,7 +113,8 @@ def as_user(owner: pwd.struct_passwd | None) -> dict[str, Any]:
 def data_folder(home: Path) -> Path:
     """Return where the cluster's files go: in `home`, or in /var/lib where `home` is closed to user postgres.
 
-    A cluster that is there already is kept to, whatever has become of the rights since.
+    A cluster that is there already is kept to, whatever has become of the rights, or of the path of `home`, since: one
+    outside is linked to from inside.
     """
     owner = system_user()
     inside = home / "postgres"
@@ -118,8 +123,9 @@ def data_folder(home: Path) -> Path:
     outside = Path("/var/lib/sen2extract") / sha256(str(home).encode()).hexdigest()[:12] / "postgres"
     there = [folder for folder in (inside, outside) if (folder / "PG_VERSION").exists()]
     if there:
-        return there[0]
-    return inside if all(_may_enter(folder, owner) for folder in (home, *home.parents)) else outside
+        return there[0].resolve()
+    enterable = all(_may_enter(folder, owner) for folder in (home, *home.parents))
+    return inside if enterable and not inside.is_symlink() else outside
 
 
 def _may_enter(folder: Path, owner: pwd.struct_passwd) -> bool:
@@ -168,8 +174,8 @@ def answers(env: Mapping[str, str]) -> bool:
     return PGconn.ping(conninfo(env, "postgres").encode()) == Ping.OK
 
 
-def main() -> int:
-    """Serve the stack's cluster; SIGTERM and SIGINT stop it fast, without waiting for clients to leave."""
+def main() -> None:
+    """Become the server of the stack's cluster: whoever signals or kills this process, signals or kills the server."""
     home = Path(os.environ["SEN2EXTRACT_HOME"])
     cluster = Cluster(
         data=data_folder(home),
@@ -178,11 +184,20 @@ def main() -> int:
         password=os.environ["PGPASSWORD"],
     )
     cluster.create()
-    server = cluster.start()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: server.send_signal(FAST_STOP))
-    return server.wait()
+    if cluster.data.parent != home:
+        (home / "postgres").unlink(missing_ok=True)
+        (home / "postgres").symlink_to(cluster.data)  # which finds it when `home` is moved
+    command, owner = cluster.command(), system_user()
+    os.chdir("/")
+    if owner is not None:
+        os.setgroups([])
+        os.setgid(owner.pw_gid)
+        os.setuid(owner.pw_uid)
+    os.execv(command[0], command)  # noqa: S606 - becomes the server, no shell wanted
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        main()
+    except PostgresError as error:
+        sys.exit(str(error))

@@ -8,6 +8,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+#: Seconds that the children of a process that has ended get to follow it.
+_AFTERWARDS = 3.0
+
 
 @dataclass(frozen=True)
 class Process:
@@ -40,10 +43,18 @@ def started(pid: int) -> int | None:
     return next((row.started for row in table() if row.pid == pid and row.state != "Z"), None)
 
 
+def boot() -> str:
+    """Return what tells one run of the machine from the next."""
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+
+
 def family(pid: int) -> set[Process]:
-    """Return a process, its descendants, and all in the sessions they lead, which orphans do not leave."""
+    """Return a process, its descendants, and all in the sessions they lead, which orphans do not leave.
+
+    Of a process that has ended, its session is left.
+    """
     rows = table()
-    members = {row for row in rows if row.pid == pid}
+    members = {row for row in rows if pid in {row.pid, row.session}}
     while True:
         pids = {row.pid for row in members}
         sessions = {row.session for row in members if row.session in pids}
@@ -59,18 +70,34 @@ def alive(members: Iterable[Process]) -> set[Process]:
     return {row for row in members if (row.pid, row.started) in now}
 
 
-def stop(pid: int, patience: float) -> set[Process]:
-    """Ask a process manager to stop, wait `patience` seconds, then kill what is left; return what had to be killed."""
+def stop(pid: int, patience: float, since: int | None = None) -> set[Process]:
+    """Ask a process manager to stop, wait `patience` seconds, then kill what is left; return what had to be killed.
+
+    Of one that has ended already, what it left behind is asked instead. `since` is when it started: another process
+    that has its pid now is none of ours, nor is anything of it left then.
+    """
+    if since is not None and started(pid) not in {None, since}:
+        return set()
     members = family(pid)
-    _signal({row for row in members if row.pid == pid}, signal.SIGTERM)
+    _signal({row for row in members if row.pid == pid} or members, signal.SIGTERM)
     deadline = time.monotonic() + patience
     while (left := alive(members)) and time.monotonic() < deadline:
+        if all(row.pid != pid for row in left):
+            deadline = min(deadline, time.monotonic() + _AFTERWARDS)
         time.sleep(0.1)
         members |= {row for row in family(pid) if row not in members}
     _signal(left, signal.SIGKILL)
     while alive(left):
         time.sleep(0.05)
     return left
+
+
+def orphans(pid: int) -> set[Process]:
+    """Return what of a manager's session has lost its parent and has no child: nobody will ever ask it for anything."""
+    rows = table()
+    members = {row for row in rows if row.session == pid}
+    pids, parents = {row.pid for row in members}, {row.parent for row in rows}
+    return {row for row in members if row.parent not in pids and row.pid not in parents | {pid}}
 
 
 def _signal(members: Iterable[Process], number: signal.Signals) -> None:

@@ -12,14 +12,14 @@ trap 'printf "\nsetup: interrupted. Run it again, and it goes on.\n" >&2; exit 1
 
 home="${SEN2EXTRACT_HOME:-.local}"
 log="$home/log/setup.log"
-mkdir -p "$home/log" || fail "cannot write into $home: is it another user's?"
+mkdir -p "$home/log" || fail "cannot write into $home: is it another user's, or its disk full?"
 # One set-up of this clone at a time: the script's own file is the lock, which ends with us.
 exec 9<deploy/local/setup.sh
 if ! flock --nonblock 9; then
   say "another set-up of this clone is at work: waiting for it"
   flock 9
 fi
-: >"$log" || fail "cannot write $log: is it another user's?"
+: >"$log" || fail "cannot write $log: is it another user's, or its disk full?"
 groups=(--group local --group web)
 airflow_groups=()
 with_tests=""
@@ -70,13 +70,17 @@ find_uv() {
 }
 has_venv() { python3 -c 'import ensurepip' 2>>"$log"; }
 has_pip() { python3 -m pip --version >>"$log" 2>&1; }
+# A PostgreSQL elsewhere is remembered until PGHOST is given anew, if only as nothing.
+postgres_elsewhere() {
+  if [ -n "${PGHOST+given}" ]; then [ -n "$PGHOST" ]; else grep -qs '^SEN2EXTRACT_ELSEWHERE=.*postgres' "$home/env"; fi
+}
 has_postgres() { python3 deploy/local/programs.py >>"$log" 2>&1; }
 
 # --- what only apt brings: all of it is told at once, before anything is downloaded --------------------------------
 command -v python3 >/dev/null || fail "python3 is missing: sudo apt-get install python3"
 packages=()
 if ! find_uv >/dev/null && ! has_venv && ! has_pip; then packages+=(python3-venv); fi
-if { [ -z "${PGHOST:-}" ] || [ -n "$with_tests" ]; } && ! has_postgres; then packages+=(postgresql-postgis); fi
+if { ! postgres_elsewhere || [ -n "$with_tests" ]; } && ! has_postgres; then packages+=(postgresql-postgis); fi
 if [ "${#packages[@]}" -gt 0 ] && ! has_apt; then
   fail "this machine lacks what only its administrator may install. Run this, and try again:
   sudo apt-get install ${packages[*]}

@@ -8,8 +8,11 @@ from contextlib import ExitStack
 from pathlib import Path
 from socket import create_server
 
-import postgres as pg  # deploy/local, which the root conftest puts on the path
+import manager  # deploy/local, which the root conftest puts on the path
+import postgres as pg
 import pytest
+import ready
+import room
 from environment import PORTS, WEED_OFFSETS, load
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -36,6 +39,28 @@ def test_other_ports_are_remembered(environ):
     assert again.url == f"http://127.0.0.1:{environ['SEN2EXTRACT_PORT']}"
 
 
+def test_servers_elsewhere_are_remembered_until_others_are_given(environ):
+    home = {"SEN2EXTRACT_HOME": environ["SEN2EXTRACT_HOME"]}
+    ours = load(environ)
+    other = {"PGHOST": "db.example.org", "PGUSER": "me", "PGPASSWORD": "theirs"}
+    store = {"S3_ENDPOINT": "http://s3.example.org", "AWS_ACCESS_KEY_ID": "k", "AWS_SECRET_ACCESS_KEY": "s"}
+    load({**home, **other, **store})
+    again = load({**home, "AWS_ACCESS_KEY_ID": "of the moment"})
+    assert not again.own_postgres
+    assert not again.own_store
+    assert {name: again.env[name] for name in (*other, *store)} == {**other, **store}
+    assert manager.wanted(again)[0] == "stac"
+    # Empty stands for our own, with the password that it was made with, and no longer with theirs.
+    own = load({**home, "PGHOST": "", "S3_ENDPOINT": ""})
+    assert own.own_postgres
+    assert own.own_store
+    assert {own.env[name] for name in ("PGHOST", "PGUSER", "PGPASSWORD")} == {
+        ours.env[name] for name in ("PGHOST", "PGUSER", "PGPASSWORD")
+    }
+    assert own.env["AWS_SECRET_ACCESS_KEY"] not in {"", "s"}
+    assert load(home).env == own.env
+
+
 def test_ports_in_use_are_all_told_with_free_ones(environ):
     names = ("SEN2EXTRACT_PORT", "SEN2EXTRACT_S3_PORT")
     with ExitStack() as held:
@@ -49,6 +74,15 @@ def test_ports_in_use_are_all_told_with_free_ones(environ):
         offered = int(done.stderr.split(f"{name}=")[1].split()[0])
         assert offered not in {int(environ[other]) for other in PORTS}
     assert _stack("status", environ).returncode == 1
+
+
+def test_a_full_disk_is_named_before_anything_is_started(environ):
+    stack = load(environ)
+    room.refuse_none(stack, least=0)
+    assert room.warning(stack, little=0) == ""
+    with pytest.raises(ready.StackError, match=f"are left on the disk of {stack.home}: remove something"):
+        room.refuse_none(stack, least=10**18)
+    assert str(stack.home) in room.warning(stack, little=10**18)
 
 
 def test_a_server_elsewhere_that_refuses_says_why(postgres, environ):

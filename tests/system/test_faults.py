@@ -6,10 +6,13 @@ On the one embedded stack, with the tasks where Airflow runs them.
 import os
 import shutil
 import signal
+import threading
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
 
+import httpx
+import manager
 import postgres
 import pytest
 from airflow_client import Airflow
@@ -180,3 +183,68 @@ def test_a_provider_that_refuses_leaves_the_queue_for_the_next_run(products, loo
 def _refused(settings, paths):
     found = told(settings, paths)
     return len(found) == len(paths) and all(state == "failed" and "403" in reason for state, reason in found.values())
+
+
+class Searches:
+    """A client that searches without pause; what it was answered, and how often nobody did."""
+
+    def __init__(self, url):
+        self.codes, self.unanswered = set(), 0
+        self._url, self._end = url, threading.Event()
+        self._thread = threading.Thread(target=self._search)
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._end.set()
+        self._thread.join()
+
+    def _search(self):
+        while not self._end.wait(0.05):
+            try:
+                answer = httpx.get(f"{self._url}/stac/search", params={"limit": 1}, timeout=60, trust_env=False)
+            except httpx.TransportError:
+                self.unanswered += 1
+            else:
+                self.codes.add(answer.status_code)
+
+
+def test_all_processes_that_are_killed_answer_again_by_themselves(ingested):
+    """As the kernel does it when memory runs out; nobody says `make up`."""
+    stack, client = ingested.stack, ingested.client
+    before = manager.states(stack)
+    found = client.get("/stac/search").json()["numberMatched"]
+    beats = _heartbeats(stack)
+    with Searches(stack.url) as searches:
+        for state in before.values():
+            os.kill(state.pid, signal.SIGKILL)
+        until(lambda: _started_again(before, manager.states(stack)), "not all are started again")
+        until(lambda: _ready(stack), "not all are ready again")
+    assert searches.codes <= {200, 502, 503}
+    assert 200 in searches.codes
+    assert searches.unanswered, "the gateway was not away"
+    assert client.get("/stac/search").json()["numberMatched"] == found
+    until(lambda: all(new > old for new, old in zip(_heartbeats(stack), beats, strict=True)), "Airflow's heart stands")
+    state, summary = ingested.ingest(ingested.inbox)
+    assert (state, summary["states"]) == ("success", {"unchanged": len(ingested.specs)})
+
+
+def _started_again(before, now):
+    return all(now[name].state == "running" and now[name].restarts > old.restarts for name, old in before.items())
+
+
+def _ready(stack):
+    try:
+        ready = httpx.get(f"{stack.url}/readyz", timeout=10, trust_env=False).is_success
+        return ready and httpx.get(f"{stack.airflow_url}/api/v2/version", timeout=10, trust_env=False).is_success
+    except httpx.TransportError:
+        return False
+
+
+def _heartbeats(stack):
+    """When scheduler, DAG processor and triggerer were last alive."""
+    health = httpx.get(f"{stack.airflow_url}/api/v2/monitor/health", timeout=10, trust_env=False).json()
+    names = ("scheduler", "dag_processor", "triggerer")
+    return [datetime.fromisoformat(health[name][f"latest_{name}_heartbeat"]) for name in names]
