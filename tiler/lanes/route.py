@@ -8,6 +8,7 @@ from fastapi import Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.routing import APIRoute
 from psycopg_pool import ConnectionPool
+from titiler.core.resources.enums import ImageType
 
 from stac.settings import Settings
 from tiler.errors import problem
@@ -46,17 +47,17 @@ async def _answer(request: Request) -> Response | None:
     """The lane's answer; None for what TiTiler has to answer."""
     asked = parse(request.path_params, request.query_params.multi_items())
     lane: Lane | None = getattr(request.app.state, "lane", None)
-    if asked is None or lane is None:
+    if asked is None or asked.item is None or lane is None:
         return None
     async with request.app.state.lane_limiter:
         # A map that was moved on has left a queue of tiles that nobody wants any more.
         if await request.is_disconnected():
             return Response(status_code=CLIENT_CLOSED_REQUEST)
-        return await run_in_threadpool(_drawn, lane, asked, request.headers.get("if-none-match", ""))
+        return await run_in_threadpool(_drawn, lane, asked, asked.item, request.headers.get("if-none-match", ""))
 
 
-def _drawn(lane: Lane, asked: TileRequest, known: str) -> Response | None:
-    plan = lane.plan(asked)
+def _drawn(lane: Lane, asked: TileRequest, item: str, known: str) -> Response | None:
+    plan = lane.plan(asked, item)
     if plan is None:
         return None
     headers = {"ETag": plan.tag, "Cache-Control": _KEPT}
@@ -69,7 +70,7 @@ def _drawn(lane: Lane, asked: TileRequest, known: str) -> Response | None:
     if picture is None:
         return None
     described = {"Content-Bbox": ",".join(map(str, plan.bounds)), "Content-Crs": _CRS}
-    return Response(picture, media_type="image/png", headers=headers | described)
+    return Response(picture, media_type=ImageType[asked.format].mediatype, headers=headers | described)
 
 
 def _knows(header: str, tag: str) -> bool:
