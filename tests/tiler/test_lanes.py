@@ -6,6 +6,7 @@ from functools import partial
 
 import numpy as np
 import obstore
+import psycopg
 import pytest
 import rasterio
 from numpy.lib.stride_tricks import sliding_window_view
@@ -18,6 +19,7 @@ from rio_tiler.models import ImageData
 
 from ingest import cog
 from ingest.derive import INDEX_RADIOMETRY
+from stac.catalog import publish
 from stac.indices import INDICES
 from stac.scene import Grid as StoredGrid
 from tiler.lanes import png, warp
@@ -456,8 +458,85 @@ def test_beside_the_item_there_is_no_tile(archive):
     assert (ours.status_code, ours.json()) == (404, theirs.json())
 
 
-def test_nobody_waits_no_tile_is_made(archive):
-    path, _, query = f"{address(archive, archive.UPPER, 9)}?assets=NDVI".partition("?")
+NEWEST = {"assets": "TCI", "filter": "eo:cloud_cover <= 20", "filter-lang": "cql2-text", "sortby": "-datetime"} | GAMMA
+"""The page's map of the newest clear scenes."""
+
+
+def of_all(archive, zoom, at=(180, 60)):
+    """The address of a mosaic's tile."""
+    path = address(archive, archive.UPPER, zoom, "sentinel-2-l2a", at=at)
+    return path.replace(f"/items/{archive.UPPER.name}", "")
+
+
+@pytest.mark.parametrize(
+    ("query", "zoom", "form"),
+    [
+        (NEWEST, 8, "png"),
+        (NEWEST, 10, "png"),
+        ({"assets": "TCI"}, 9, "webp"),
+        (RGB | {"mask": "scl", "sortby": "datetime"}, 9, "png"),
+        (NEWEST | {"tilesize": "512"}, 9, "png"),
+        (
+            NEWEST | {"filter": '{"op": "=", "args": [{"property": "platform"}, "x"]}', "filter-lang": "cql2-json"},
+            9,
+            "",
+        ),
+    ],
+)
+def test_a_mosaic_is_titilers(archive, query, zoom, form):
+    path = of_all(archive, zoom).replace(".png", f".{form or 'png'}")
+    ours, theirs = archive.client.get(path, params=query), archive.client.get(path, params=query | BY_TITILER)
+    if not form:
+        assert (ours.status_code, ours.json()) == (404, theirs.json())
+        return
+    found, expected = colours(ours.content), colours(theirs.content)
+    found[:, found[3] == 0] = expected[:, expected[3] == 0] = 0
+
+    assert by_lane(ours)
+    assert not by_lane(theirs)
+    assert expected[3].any()
+    assert (found[3] == expected[3]).mean() > 0.99
+    assert form == "webp" or (found == expected).all(axis=0).mean() > 0.95
+    assert ours.headers["cache-control"] == theirs.headers["cache-control"] == "public, max-age=60"
+    again = archive.client.get(path, params=query, headers={"If-None-Match": ours.headers["etag"]})
+    assert (again.status_code, again.headers["cache-control"]) == (304, "public, max-age=60")
+
+
+@pytest.mark.parametrize(
+    ("more", "status"),
+    [
+        ({"filter": "eo:cloud_cover <="}, 422),
+        ({"filter": "nothing_of_it = 1"}, 400),
+        ({"filter-lang": "sql"}, 422),
+        ({"mask": "cm009"}, 400),
+        ({"sortby": "x" * 3000}, None),
+    ],
+)
+def test_refusals_of_mosaics_are_those_of_titiler(archive, more, status):
+    path, query = of_all(archive, 9), NEWEST | more
+    ours, theirs = archive.client.get(path, params=query), archive.client.get(path, params=query | BY_TITILER)
+
+    assert (ours.status_code, ours.content) == (theirs.status_code, theirs.content) or by_lane(ours)
+    assert status is None or ours.status_code == status
+
+
+def test_an_item_that_is_gone_is_not_shown_any_more(archive):
+    path, query = of_all(archive, 10), NEWEST | {"filter": f"id = '{archive.EDGE.name}'"}
+    assert by_lane(archive.client.get(path, params=query))
+    kept = archive.item("sentinel-2-l2a", archive.EDGE.name)
+    with psycopg.connect(archive.settings.pg_dsn) as connection:
+        connection.execute("SET search_path TO pgstac, public")
+        connection.execute("SELECT delete_item(%s, 'sentinel-2-l2a')", (archive.EDGE.name,))
+    answer = archive.client.get(path, params=query)
+    publish([kept], archive.settings)
+
+    assert answer.status_code == 404, answer.text
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_nobody_waits_no_tile_is_made(archive, whole):
+    path = of_all(archive, 9) if whole else address(archive, archive.UPPER, 9)
+    query = "assets=TCI" if whole else "assets=NDVI"
     scope = {
         "type": "http", "method": "GET", "path": path, "raw_path": path.encode(), "query_string": query.encode(),
         "root_path": "", "scheme": "http", "headers": [], "server": ("test", 80), "http_version": "1.1", "state": {},
@@ -474,17 +553,20 @@ def test_nobody_waits_no_tile_is_made(archive):
     assert sent[0]["status"] == 499
 
 
-@pytest.mark.parametrize(("asset", "mask"), [("NDVI", "none"), ("MNDWI", "scl")])
-@pytest.mark.parametrize("how", ["lost", "cut", "changed"])
-def test_a_broken_object_is_named(archive, asset, mask, how):
-    """The last test of the module: it breaks objects."""
-    settings = archive.settings
-    store = S3Store(
+def store_of(settings):
+    return S3Store(
         settings.s3_bucket, endpoint=settings.s3_endpoint, region=settings.aws_region,
         access_key_id=settings.aws_access_key_id,
         secret_access_key=settings.aws_secret_access_key.get_secret_value(),
         virtual_hosted_style_request=False, client_options={"allow_http": True},
     )  # fmt: skip
+
+
+@pytest.mark.parametrize(("asset", "mask"), [("NDVI", "none"), ("MNDWI", "scl")])
+@pytest.mark.parametrize("how", ["lost", "cut", "changed"])
+def test_a_broken_object_is_named(archive, asset, mask, how):
+    """The last test of the module: it breaks objects."""
+    settings, store = archive.settings, store_of(archive.settings)
     broken = "MASK" if mask == "scl" else asset
     key = archive.path("sentinel-2-indices", archive.LOWER.name, broken).removeprefix(f"/vsis3/{settings.s3_bucket}/")
     content = bytes(obstore.get(store, key).bytes())
@@ -503,6 +585,25 @@ def test_a_broken_object_is_named(archive, asset, mask, how):
     assert answer.json()["code"] == "ObjectUnreadable"
     assert answer.json()["detail"].startswith(f"{asset} of sentinel-2-indices/{archive.LOWER.name}: ")
     assert f"/{broken}-" in answer.json()["detail"]
+    assert answer.headers["cache-control"] == "no-store"
+
+
+def test_of_a_mosaic_what_cannot_be_read_is_left_out_and_named(archive):
+    """After all that needs the object."""
+    settings, name = archive.settings, archive.EDGE.name
+    path, query = of_all(archive, 9), NEWEST | {"filter": "eo:cloud_cover <= 21"}
+    before = archive.client.get(path, params=query)
+    key = archive.path("sentinel-2-l2a", name, "TCI").removeprefix(f"/vsis3/{settings.s3_bucket}/")
+    store = store_of(settings)
+    content = bytes(obstore.get(store, key).bytes())
+    obstore.delete(store, key)
+    archive.client.app.state.lane.images.forget()
+    answer = archive.client.get(path, params=query)
+    obstore.put(store, key, content)
+
+    assert by_lane(before)
+    assert not by_lane(answer)
+    assert answer.headers["x-unreadable-items"] == f"sentinel-2-l2a/{name}"
     assert answer.headers["cache-control"] == "no-store"
 
 

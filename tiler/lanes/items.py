@@ -13,7 +13,7 @@ from tiler.series.grid import Grid, Image
 _FIND = """
 SELECT item_id,
     ARRAY(SELECT images->name FROM unnest(%(assets)s::text[]) WITH ORDINALITY AS a (name, place) ORDER BY place),
-    images->%(mask)s, images->%(scene)s, mask_fields, folder,
+    images->%(mask)s, images->%(scene)s, mask_fields, folder, deprecated,
     ST_XMin(footprint), ST_YMin(footprint), ST_XMax(footprint), ST_YMax(footprint)
 FROM sen2extract.observations WHERE collection = %(collection)s AND item_id = ANY(%(items)s)
 """
@@ -26,6 +26,7 @@ class Found:
     images: tuple[Image, ...]
     masks: dict[str, Image]
     fields: Sequence[str]
+    deprecated: bool
     box: Bounds
 
 
@@ -39,7 +40,7 @@ def find(
 
 
 def _found(row: Sequence[Any], bucket: str) -> Found | None:
-    told, mask, scene, fields, folder, west, south, east, north = row
+    told, mask, scene, fields, folder, deprecated, west, south, east, north = row
     images = [image for one in told if (image := _image(one, folder, bucket)) is not None]
     if len(images) < len(told):
         return None
@@ -48,6 +49,7 @@ def _found(row: Sequence[Any], bucket: str) -> Found | None:
         images=tuple(images),
         masks={name: one for name, one in masks.items() if one is not None},
         fields=fields,
+        deprecated=deprecated,
         box=(west, south, east, north),
     )
 

@@ -16,6 +16,7 @@ TRUE_COLOUR = "TCI"
 FORMATS = ("png", "jpg", "jpeg", "webp")
 SEARCH = frozenset({"filter", "filter-lang", "sortby"})
 """What a mosaic may be asked for beside its picture: which items, and in which order."""
+_LANGUAGES = ("cql2-text", "cql2-json")
 _SIDES = {"256": 256, "512": 512}
 """Pixels of a tile's side."""
 _ZOOMS = range(7, 25)
@@ -55,7 +56,10 @@ class TileRequest:
 
 
 def parse(path: Mapping[str, str], query: Iterable[tuple[str, str]]) -> TileRequest | None:
-    """The request of the path's parameters and the query's; None for one that TiTiler has to answer."""
+    """The request of the path's parameters and the query's; None for one that TiTiler has to answer.
+
+    Of a mosaic, without those of `SEARCH`.
+    """
     pairs = list(query)
     assets = tuple(value for name, value in pairs if name == "assets")
     others = [(name, value) for name, value in pairs if name != "assets"]
@@ -74,6 +78,14 @@ def parse(path: Mapping[str, str], query: Iterable[tuple[str, str]]) -> TileRequ
         collection=path["collection_id"], item=item, zoom=zoom, column=column, row=row, side=side, format=form,
         assets=assets, style=style, mask=asked.get("mask"),
     )  # fmt: skip
+
+
+def search_of(query: Iterable[tuple[str, str]]) -> dict[str, str] | None:
+    """What of `SEARCH` a mosaic is asked for; None for what TiTiler has to refuse."""
+    pairs = [(name, value) for name, value in query if name in SEARCH]
+    asked = dict(pairs)
+    language = asked.setdefault("filter-lang", "cql2-text")
+    return asked if len(dict(pairs)) == len(pairs) and language in _LANGUAGES else None
 
 
 def _place(path: Mapping[str, str]) -> tuple[int, int, int] | None:
