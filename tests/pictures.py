@@ -7,11 +7,11 @@ from rasterio.enums import ColorInterp
 
 
 def colours(content: bytes) -> NDArray[np.uint8]:
-    """Red, green, blue and opacity, (4, rows, columns), of a PNG with or without a palette."""
+    """Red, green, blue and opacity, (4, rows, columns), of a PNG with or without a palette, a JPEG or a WebP."""
     with rasterio.MemoryFile(content) as memory, memory.open() as image:
         pixels = image.read()
         if image.colorinterp[0] != ColorInterp.palette:
-            return pixels
+            return pixels if len(pixels) == 4 else np.concatenate([pixels, image.dataset_mask()[np.newaxis]])
         table = np.zeros((256, 4), dtype=np.uint8)
         for number, colour in image.colormap(1).items():
             table[number] = colour

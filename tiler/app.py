@@ -152,6 +152,7 @@ def _body_limit(most: int, path: str) -> Limit | None:
 def _mosaic(prefix: str, path: Callable[..., str], extensions: list[Any]) -> MosaicTilerFactory:
     return MosaicTilerFactory(
         path_dependency=path,
+        router=APIRouter(route_class=LaneRoute),
         router_prefix=prefix,
         backend=MosaicBackend,
         backend_dependency=MosaicParams,

@@ -16,7 +16,7 @@ CLIENT_CLOSED_REQUEST = 499
 """Nobody reads it; nginx has named it so."""
 
 
-async def while_wanted(request: Request, work: Callable[[Event], Response]) -> Response:
+async def while_wanted[T](request: Request, work: Callable[[Event], T]) -> T | Response:
     """What `work` answers, from a thread; the event that it is given is set when the client has gone."""
     gone = Event()
     watch = asyncio.create_task(_watch(request, gone))

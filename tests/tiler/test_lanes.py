@@ -6,6 +6,7 @@ from functools import partial
 
 import numpy as np
 import obstore
+import psycopg
 import pytest
 import rasterio
 from numpy.lib.stride_tricks import sliding_window_view
@@ -14,12 +15,15 @@ from pictures import colours, has_palette
 from pyproj import Transformer
 from rio_tiler.colormap import cmap
 from rio_tiler.io import Reader
+from rio_tiler.models import ImageData
 
 from ingest import cog
 from ingest.derive import INDEX_RADIOMETRY
+from stac.catalog import publish
 from stac.indices import INDICES
 from stac.scene import Grid as StoredGrid
 from tiler.lanes import png, warp
+from tiler.lanes.colour import Look, table
 from tiler.lanes.images import Images
 from tiler.lanes.palette import Meaning, Palette, Style, palette, reduced
 from tiler.lanes.request import parse
@@ -54,6 +58,49 @@ def test_a_picture_with_a_palette_is_read_back_by_others(count):
     assert np.array_equal(np.moveaxis(colours(content), 0, -1), colors[codes])
 
 
+@pytest.mark.parametrize("what", ["whole", "holes", "black too", "nothing", "larger pixels"])
+def test_a_picture_in_true_colour_is_read_back_by_others(what):
+    random = np.random.default_rng(3)
+    colors = random.integers(1, 256, (3, 41, 67)).astype(np.uint8)
+    shown = np.ones((41, 67), dtype=np.bool_) if what == "whole" else random.random((41, 67)) > 0.3
+    if what == "larger pixels":
+        colors = colors[:, np.arange(41) // 3][:, :, np.arange(67) // 3]
+    if what == "black too":
+        colors[:, shown & (random.random((41, 67)) > 0.9)] = 0
+    if what == "nothing":
+        shown[:] = False
+    content = png.encode_colours(colors, shown)
+    found = colours(content)
+
+    assert content[25] == (6 if what == "black too" else 2)  # the kind of picture: with opacity, and without
+    assert np.array_equal(found[3] == 255, shown)
+    assert np.array_equal(found[:3], np.where(shown, colors, 0))
+
+
+@pytest.mark.parametrize("formula", [None, "gamma RGB 1.5", "Gamma R 2 sigmoidal GB 6 0.4", "gamma b 0.7"])
+@pytest.mark.parametrize("stretch", [None, (20.0, 180.0)])
+def test_every_number_has_the_shades_that_rio_tiler_gives_it(formula, stretch):
+    meaning = Meaning(data_type="uint8", scale=1.0, offset=0.0, nodata=0)
+    random = np.random.default_rng(4)
+    stored = random.integers(0, 256, (3, 50, 60)).astype(np.uint8)
+    image = ImageData(np.ma.MaskedArray(stored.copy(), mask=stored == 0))
+    if stretch:
+        image.rescale([stretch])
+    if formula:
+        image.apply_color_formula(formula)
+    shades = table(Look(stretch=stretch, formula=formula), meaning)
+
+    assert np.array_equal(np.stack([shades[band][stored[band]] for band in range(3)]), image.array.data)
+
+
+@pytest.mark.parametrize(
+    "formula", ["saturation 1.5", "gamma RGB 1.5 Saturation 2", "gamma", "gamma X 2", "gamma R -1", "x"]
+)
+def test_a_formula_that_no_table_holds_is_left_alone(formula):
+    meaning = Meaning(data_type="uint8", scale=1.0, offset=0.0, nodata=0)
+    assert table(Look(stretch=None, formula=formula), meaning) is None
+
+
 def test_every_stored_number_has_the_colour_that_its_value_has():
     style = Style(asset="NDVI", stretch=(-0.2, 0.9), name="rdylgn", custom=None)
     found = palette(style, STORED)
@@ -84,7 +131,19 @@ def test_a_picture_of_more_colours_than_a_palette_holds_is_left_alone():
         ({}, "assets=B04&colormap_name=viridis", True),
         ({}, "assets=B04", False),
         ({}, "assets=MASK", False),
-        ({}, "assets=TCI&color_formula=gamma RGB 1.5", False),
+        ({}, "assets=TCI", True),
+        ({}, "assets=TCI&color_formula=gamma RGB 1.5&mask=scl", True),
+        ({}, "assets=B04&assets=B03&assets=B02", True),
+        ({}, "assets=B04&assets=B03&assets=B02&rescale=0,0.4", True),
+        ({"format": "webp"}, "assets=TCI", True),
+        ({"format": "jpg"}, "assets=B04&assets=B03&assets=B02", True),
+        ({"format": "webp"}, "assets=NDVI", False),
+        ({"format": "tif"}, "assets=TCI", False),
+        ({}, "assets=TCI&bidx=1", False),
+        ({}, "assets=TCI&color_formula=gamma RGB 1.5;", False),
+        ({}, "assets=B04&assets=B03", False),
+        ({}, "assets=NDVI&assets=EVI&assets=NBR", False),
+        ({}, "assets=B04&assets=B03&assets=B02&rescale=0,1&rescale=0,2&rescale=0,3", False),
         ({}, "assets=NDVI&assets=NDWIGAO", False),
         ({}, "assets=NDVI|indexes=1", False),
         ({}, "assets=NDVI&rescale=0,1&rescale=0,2", False),
@@ -92,7 +151,8 @@ def test_a_picture_of_more_colours_than_a_palette_holds_is_left_alone():
         ({}, "assets=NDVI&rescale=nan,1", False),
         ({}, "assets=NDVI&rescale=x", False),
         ({}, "assets=NDVI&colormap_name=", False),
-        ({}, "assets=NDVI&tilesize=512", False),
+        ({}, "assets=NDVI&tilesize=512", True),
+        ({}, "assets=NDVI&tilesize=100", False),
         ({}, "assets=NDVI&resampling=bilinear", False),
         ({}, "assets=NDVI&expression=b1", False),
         ({}, "", False),
@@ -136,7 +196,7 @@ def sampled(images, grid, square):
     number = warp.level(ratio, SIDE, directory.widths)
     layout = directory.layouts[number]
     places = warp.gather(grid, square, SIDE, (layout.height, layout.width))
-    found = images.read("noise.tif", number, layout, places.window).ravel()[places.places]
+    found = images.read("noise.tif", number, layout, places.window)[0].ravel()[places.places]
     return found if places.outside is None else np.where(places.outside, -32768, found)
 
 
@@ -188,10 +248,10 @@ def test_what_is_kept_is_bounded_and_what_is_read_again_is_the_same(noise):
         whole = source.read(1)
     for _ in range(2):
         found = few.read("noise.tif", 0, layout, Window(0, 0, SIZE, SIZE))
-        assert np.array_equal(found, whole)
+        assert np.array_equal(found[0], whole)
     assert sum(block.nbytes for block in few._blocks.values()) <= 2**19
     other = few.read("noise.tif", 0, layout, Window(250, 1270, 700, 1300))
-    assert np.array_equal(other, whole[250:700, 1270:])
+    assert np.array_equal(other[0], whole[250:700, 1270:])
 
 
 def test_an_image_stored_otherwise_is_left_alone_and_a_broken_one_named(noise, tmp_path):
@@ -214,14 +274,26 @@ def test_an_image_stored_otherwise_is_left_alone_and_a_broken_one_named(noise, t
 
 # --- the service ---------------------------------------------------------------------------------------------------
 
-BY_TITILER = {"tilesize": "256"}
+BY_TITILER = {"resampling": "nearest"}
 """What TiTiler takes for granted, and the lane does not know."""
 ROUND = '{"4": "#00a000", "6": [0, 0, 255, 255], "8": [200, 200, 200, 120]}'
 
 
 def address(archive, spec, zoom, collection="sentinel-2-indices", at=(180, 60)):
-    column, row = tile_at(*archive.place(spec, *at), zoom)
+    column, row = tile_at(*archive.place(archive.UPPER if spec is archive.TOP else spec, *at), zoom)
     return f"/collections/{collection}/items/{spec.name}/tiles/WebMercatorQuad/{zoom}/{column}/{row}.png"
+
+
+def by_lane(answer):
+    """Whether the lane made it: TiTiler's tiles have no tag."""
+    assert answer.status_code == 200, answer.text
+    return "etag" in answer.headers
+
+
+def near(found, expected):
+    """Where the colours found are those expected there, or of a pixel beside."""
+    around = sliding_window_view(np.pad(expected, ((0, 0), (1, 1), (1, 1)), "edge"), (3, 3), axis=(1, 2))
+    return (around.reshape(*expected.shape, 9) == found[..., np.newaxis]).all(axis=0).any(axis=-1)
 
 
 @pytest.mark.parametrize(
@@ -244,19 +316,93 @@ def test_the_picture_is_titilers(archive, spec, collection, query, zoom):
     ours, theirs = archive.client.get(path, params=query), archive.client.get(path, params=query | BY_TITILER)
     found, expected = colours(ours.content), colours(theirs.content)
     found[:, found[3] == 0] = expected[:, expected[3] == 0] = 0
-    around = sliding_window_view(np.pad(expected, ((0, 0), (1, 1), (1, 1)), "edge"), (3, 3), axis=(1, 2))
-    near = (around.reshape(4, SIDE, SIDE, 9) == found[..., np.newaxis]).all(axis=0).any(axis=-1)
 
     assert has_palette(ours.content)
     assert not has_palette(theirs.content)
     assert len(ours.content) < len(theirs.content)
     assert (found == expected).all(axis=0).mean() > 0.95
-    assert near.all() or zoom == 7  # where pixels are left out, the next one of the image is not in the picture
+    assert (
+        near(found, expected).all() or zoom == 7
+    )  # where pixels are left out, the next one of the image is not in the picture
     assert expected[3].any()
     for header in ("content-type", "content-crs"):
         assert ours.headers[header] == theirs.headers[header]
     bounds = [[float(part) for part in answer.headers["content-bbox"].split(",")] for answer in (ours, theirs)]
     assert bounds[0] == pytest.approx(bounds[1])
+
+
+GAMMA = {"color_formula": "gamma RGB 1.5"}
+"""As the page asks for true colour."""
+RGB = {"assets": ["B04", "B03", "B02"]}
+
+
+@pytest.mark.parametrize(
+    ("spec", "collection", "query"),
+    [
+        ("UPPER", "sentinel-2-l2a", {"assets": "TCI"} | GAMMA),
+        ("EDGE", "sentinel-2-l2a", {"assets": "TCI", "rescale": "10,120"}),
+        ("TOP", "sentinel-2-l1c", {"assets": "TCI"} | GAMMA),
+        ("UPPER", "sentinel-2-l2a", {"assets": "TCI", "mask": "scl"}),
+        ("OLD", "sentinel-2-l2a", RGB),
+        ("UPPER", "sentinel-2-l2a", RGB | GAMMA | {"rescale": "0.02,0.25", "mask": "scl"}),
+    ],
+)
+@pytest.mark.parametrize(("zoom", "form"), [(9, "png"), (11, "png"), (10, "jpg"), (10, "webp")])
+def test_true_colour_is_titilers(archive, spec, collection, query, zoom, form):
+    path = address(archive, getattr(archive, spec), zoom, collection).replace(".png", f".{form}")
+    ours, theirs = archive.client.get(path, params=query), archive.client.get(path, params=query | BY_TITILER)
+    found, expected = colours(ours.content), colours(theirs.content)
+    found[:, found[3] == 0] = expected[:, expected[3] == 0] = 0
+
+    assert by_lane(ours)
+    assert not by_lane(theirs)
+    # The sample's pixels are so large that at zoom 11 each is 25 of the picture's.
+    assert len(ours.content) <= len(theirs.content) * (1.5 if zoom == 11 else 1.15)
+    assert expected[3].any()
+    assert found.shape == expected.shape
+    if form == "png":
+        assert (found == expected).all(axis=0).mean() > 0.95
+        assert near(found, expected).all()
+    else:
+        # These formats change colours around a pixel that is its neighbour's.
+        assert (found[3] == expected[3]).mean() > 0.99
+        assert np.abs(found.astype(int) - expected).mean() < 2
+    assert ours.headers["content-type"] == theirs.headers["content-type"]
+
+
+def test_bands_of_other_sizes_meet_in_one_picture(archive):
+    path = address(archive, archive.UPPER, 11, "sentinel-2-l2a")
+    query = {"assets": ["B12", "B8A", "B04"], "rescale": "0,0.4"}
+    ours, theirs = archive.client.get(path, params=query), archive.client.get(path, params=query | BY_TITILER)
+
+    assert by_lane(ours)
+    assert (colours(ours.content) == colours(theirs.content)).mean() > 0.95
+
+
+@pytest.mark.parametrize(
+    ("collection", "query"), [("sentinel-2-indices", {"assets": "NDVI"}), ("sentinel-2-l2a", {"assets": "TCI"})]
+)
+@pytest.mark.parametrize("zoom", [8, 10])
+def test_tiles_of_twice_the_pixels(archive, collection, query, zoom):
+    path, query = address(archive, archive.UPPER, zoom, collection), query | {"tilesize": "512"}
+    ours, theirs = archive.client.get(path, params=query), archive.client.get(path, params=query | BY_TITILER)
+    found, expected = colours(ours.content), colours(theirs.content)
+    found[:, found[3] == 0] = expected[:, expected[3] == 0] = 0
+
+    assert by_lane(ours)
+    assert found.shape == (4, 512, 512)
+    assert (found == expected).all(axis=0).mean() > 0.95
+    assert near(found, expected).mean() > 0.999
+
+
+@pytest.mark.parametrize(
+    "query", [{"assets": "TCI", "color_formula": "saturation 1.5"}, {"assets": "TCI", "bidx": "1"}]
+)
+def test_what_the_lane_cannot_colour_titiler_does(archive, query):
+    answer = archive.client.get(address(archive, archive.UPPER, 9, "sentinel-2-l2a"), params=query)
+
+    assert answer.status_code == 200
+    assert not by_lane(answer)
 
 
 def test_a_tile_that_a_browser_has_is_not_drawn_again(archive):
@@ -296,7 +442,7 @@ def test_a_tile_within_the_box_where_nothing_was_seen_is_transparent(archive):
 )
 def test_refusals_are_those_of_titiler(archive, query, status, told):
     ours = archive.client.get(f"{address(archive, archive.UPPER, 9)}?{query}")
-    theirs = archive.client.get(f"{address(archive, archive.UPPER, 9)}?{query}&tilesize=256")
+    theirs = archive.client.get(f"{address(archive, archive.UPPER, 9)}?{query}&resampling=nearest")
 
     assert told in ours.json()["detail"]
     assert (ours.status_code, ours.json()) == (status, theirs.json())
@@ -312,8 +458,85 @@ def test_beside_the_item_there_is_no_tile(archive):
     assert (ours.status_code, ours.json()) == (404, theirs.json())
 
 
-def test_nobody_waits_no_tile_is_made(archive):
-    path, _, query = f"{address(archive, archive.UPPER, 9)}?assets=NDVI".partition("?")
+NEWEST = {"assets": "TCI", "filter": "eo:cloud_cover <= 20", "filter-lang": "cql2-text", "sortby": "-datetime"} | GAMMA
+"""The page's map of the newest clear scenes."""
+
+
+def of_all(archive, zoom, at=(180, 60)):
+    """The address of a mosaic's tile."""
+    path = address(archive, archive.UPPER, zoom, "sentinel-2-l2a", at=at)
+    return path.replace(f"/items/{archive.UPPER.name}", "")
+
+
+@pytest.mark.parametrize(
+    ("query", "zoom", "form"),
+    [
+        (NEWEST, 8, "png"),
+        (NEWEST, 10, "png"),
+        ({"assets": "TCI"}, 9, "webp"),
+        (RGB | {"mask": "scl", "sortby": "datetime"}, 9, "png"),
+        (NEWEST | {"tilesize": "512"}, 9, "png"),
+        (
+            NEWEST | {"filter": '{"op": "=", "args": [{"property": "platform"}, "x"]}', "filter-lang": "cql2-json"},
+            9,
+            "",
+        ),
+    ],
+)
+def test_a_mosaic_is_titilers(archive, query, zoom, form):
+    path = of_all(archive, zoom).replace(".png", f".{form or 'png'}")
+    ours, theirs = archive.client.get(path, params=query), archive.client.get(path, params=query | BY_TITILER)
+    if not form:
+        assert (ours.status_code, ours.json()) == (404, theirs.json())
+        return
+    found, expected = colours(ours.content), colours(theirs.content)
+    found[:, found[3] == 0] = expected[:, expected[3] == 0] = 0
+
+    assert by_lane(ours)
+    assert not by_lane(theirs)
+    assert expected[3].any()
+    assert (found[3] == expected[3]).mean() > 0.99
+    assert form == "webp" or (found == expected).all(axis=0).mean() > 0.95
+    assert ours.headers["cache-control"] == theirs.headers["cache-control"] == "public, max-age=60"
+    again = archive.client.get(path, params=query, headers={"If-None-Match": ours.headers["etag"]})
+    assert (again.status_code, again.headers["cache-control"]) == (304, "public, max-age=60")
+
+
+@pytest.mark.parametrize(
+    ("more", "status"),
+    [
+        ({"filter": "eo:cloud_cover <="}, 422),
+        ({"filter": "nothing_of_it = 1"}, 400),
+        ({"filter-lang": "sql"}, 422),
+        ({"mask": "cm009"}, 400),
+        ({"sortby": "x" * 3000}, None),
+    ],
+)
+def test_refusals_of_mosaics_are_those_of_titiler(archive, more, status):
+    path, query = of_all(archive, 9), NEWEST | more
+    ours, theirs = archive.client.get(path, params=query), archive.client.get(path, params=query | BY_TITILER)
+
+    assert (ours.status_code, ours.content) == (theirs.status_code, theirs.content) or by_lane(ours)
+    assert status is None or ours.status_code == status
+
+
+def test_an_item_that_is_gone_is_not_shown_any_more(archive):
+    path, query = of_all(archive, 10), NEWEST | {"filter": f"id = '{archive.EDGE.name}'"}
+    assert by_lane(archive.client.get(path, params=query))
+    kept = archive.item("sentinel-2-l2a", archive.EDGE.name)
+    with psycopg.connect(archive.settings.pg_dsn) as connection:
+        connection.execute("SET search_path TO pgstac, public")
+        connection.execute("SELECT delete_item(%s, 'sentinel-2-l2a')", (archive.EDGE.name,))
+    answer = archive.client.get(path, params=query)
+    publish([kept], archive.settings)
+
+    assert answer.status_code == 404, answer.text
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_nobody_waits_no_tile_is_made(archive, whole):
+    path = of_all(archive, 9) if whole else address(archive, archive.UPPER, 9)
+    query = "assets=TCI" if whole else "assets=NDVI"
     scope = {
         "type": "http", "method": "GET", "path": path, "raw_path": path.encode(), "query_string": query.encode(),
         "root_path": "", "scheme": "http", "headers": [], "server": ("test", 80), "http_version": "1.1", "state": {},
@@ -330,17 +553,20 @@ def test_nobody_waits_no_tile_is_made(archive):
     assert sent[0]["status"] == 499
 
 
-@pytest.mark.parametrize(("asset", "mask"), [("NDVI", "none"), ("MNDWI", "scl")])
-@pytest.mark.parametrize("how", ["lost", "cut", "changed"])
-def test_a_broken_object_is_named(archive, asset, mask, how):
-    """The last test of the module: it breaks objects."""
-    settings = archive.settings
-    store = S3Store(
+def store_of(settings):
+    return S3Store(
         settings.s3_bucket, endpoint=settings.s3_endpoint, region=settings.aws_region,
         access_key_id=settings.aws_access_key_id,
         secret_access_key=settings.aws_secret_access_key.get_secret_value(),
         virtual_hosted_style_request=False, client_options={"allow_http": True},
     )  # fmt: skip
+
+
+@pytest.mark.parametrize(("asset", "mask"), [("NDVI", "none"), ("MNDWI", "scl")])
+@pytest.mark.parametrize("how", ["lost", "cut", "changed"])
+def test_a_broken_object_is_named(archive, asset, mask, how):
+    """The last test of the module: it breaks objects."""
+    settings, store = archive.settings, store_of(archive.settings)
     broken = "MASK" if mask == "scl" else asset
     key = archive.path("sentinel-2-indices", archive.LOWER.name, broken).removeprefix(f"/vsis3/{settings.s3_bucket}/")
     content = bytes(obstore.get(store, key).bytes())
@@ -359,6 +585,25 @@ def test_a_broken_object_is_named(archive, asset, mask, how):
     assert answer.json()["code"] == "ObjectUnreadable"
     assert answer.json()["detail"].startswith(f"{asset} of sentinel-2-indices/{archive.LOWER.name}: ")
     assert f"/{broken}-" in answer.json()["detail"]
+    assert answer.headers["cache-control"] == "no-store"
+
+
+def test_of_a_mosaic_what_cannot_be_read_is_left_out_and_named(archive):
+    """After all that needs the object."""
+    settings, name = archive.settings, archive.EDGE.name
+    path, query = of_all(archive, 9), NEWEST | {"filter": "eo:cloud_cover <= 21"}
+    before = archive.client.get(path, params=query)
+    key = archive.path("sentinel-2-l2a", name, "TCI").removeprefix(f"/vsis3/{settings.s3_bucket}/")
+    store = store_of(settings)
+    content = bytes(obstore.get(store, key).bytes())
+    obstore.delete(store, key)
+    archive.client.app.state.lane.images.forget()
+    answer = archive.client.get(path, params=query)
+    obstore.put(store, key, content)
+
+    assert by_lane(before)
+    assert not by_lane(answer)
+    assert answer.headers["x-unreadable-items"] == f"sentinel-2-l2a/{name}"
     assert answer.headers["cache-control"] == "no-store"
 
 

@@ -1,6 +1,7 @@
 """Pixels of stored images at any of their overviews: directories and blocks are read by ranges, and kept.
 
-Objects never change their content, so that neither is ever out of date; both are bounded by their bytes.
+Objects never change their content, so that neither is ever out of date; both are bounded by their bytes. Images of
+several bands are those that ingestion writes (TCI): each band has blocks of its own, side by side in the file.
 """
 
 from collections.abc import Iterable
@@ -31,6 +32,7 @@ _OVERHEAD = 500
 """Bytes of what surrounds an array that is kept."""
 
 type _Block = tuple[str, int, int]
+"""Object, number of the image in it, number of the block among those of all bands."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,33 +80,45 @@ class Images:
             self._blocks.clear()
 
     def read(self, key: str, number: int, layout: Layout, window: Window) -> NDArray[Any]:
-        """Stored numbers of `window` of the image `number` of the object at `key`; raises `UnreadableError`."""
+        """Stored numbers, (bands, rows, columns), of `window` of the image `number` of the object at `key`.
+
+        Raises `UnreadableError`.
+        """
         image = _image(key, layout)
-        wanted = list(decode.numbers(window, image.columns, image.block))
+        touched = list(decode.numbers(window, image.columns, image.block))
+        plane = len(layout.offsets) // layout.bands
+        wanted = [band * plane + one for band in range(layout.bands) for one in touched]
         held = self._held(key, number, wanted)
         missing = [one for one in wanted if one not in held]
         if missing:
-            fresh = self._fetched(image, layout, missing)
+            fresh = self._fetched(image, layout, missing, plane)
             with self._lock:
                 for one, block in fresh.items():
                     self._keep(self._blocks, (key, number, one), block)
             held |= fresh
-        return _assembled(image, held, window)
+        found = np.empty((layout.bands, *window.shape), dtype=image.data_type)
+        for one in wanted:
+            band, place = divmod(one, plane)
+            _put(found[band], held[one], _square(image, place), window)
+        return found
 
     def _held(self, key: str, number: int, wanted: Iterable[int]) -> dict[int, NDArray[Any]]:
         with self._lock:
             found = {one: self._blocks.get((key, number, one)) for one in wanted}
         return {one: block for one, block in found.items() if block is not None}
 
-    def _fetched(self, image: IndexedImage, layout: Layout, numbers: list[int]) -> dict[int, NDArray[Any]]:
-        """Whole blocks by number; one that was never written is nodata."""
+    def _fetched(self, image: IndexedImage, layout: Layout, numbers: list[int], plane: int) -> dict[int, NDArray[Any]]:
+        """Whole blocks by number; one that was never written is nodata. A band has `plane` blocks."""
         spans = {one: (int(layout.offsets[one]), int(layout.lengths[one])) for one in numbers}
         try:
             packed = blocks.fetch(self._store, image.key, spans)
         except blocks.StaleIndexError as error:
             raise UnreadableError(f"{image.key} is damaged: ingest the product again") from error
-        own = {one: {one: packed[one]} if one in packed else {} for one in numbers}
-        return {one: blocks.decoded(image, own[one], [_square(image, one)])[0] for one in numbers}
+        found = {}
+        for one in numbers:
+            own = {one % plane: packed[one]} if one in packed else {}
+            found[one] = blocks.decoded(image, own, [_square(image, one % plane)])[0]
+        return found
 
     @staticmethod
     def _keep(cache: LRUCache[Any, Any], key: Any, value: Any) -> None:
@@ -124,7 +138,7 @@ def _directory(store: S3Store, key: str) -> Directory | None:
     if not tiff.is_guarded(read):
         return None
     found = list(tiff.layouts(read))
-    read_by_us = [layout for layout in found if layout is not None and layout.bands == 1]
+    read_by_us = [layout for layout in found if layout is not None and (layout.bands == 1 or layout.planes)]
     return Directory(layouts=tuple(read_by_us)) if found and len(read_by_us) == len(found) else None
 
 
@@ -153,16 +167,13 @@ def _square(image: IndexedImage, number: int) -> Window:
     return Window(top, left, top + image.block, left + image.block)
 
 
-def _assembled(image: IndexedImage, held: dict[int, NDArray[Any]], window: Window) -> NDArray[Any]:
-    found = np.empty(window.shape, dtype=image.data_type)
-    for number, block in held.items():
-        square = _square(image, number)
-        top, left = max(window.top, square.top), max(window.left, square.left)
-        bottom, right = min(window.bottom, square.bottom), min(window.right, square.right)
-        found[top - window.top : bottom - window.top, left - window.left : right - window.left] = block[
-            top - square.top : bottom - square.top, left - square.left : right - square.left
-        ]
-    return found
+def _put(found: NDArray[Any], block: NDArray[Any], square: Window, window: Window) -> None:
+    """Write what the block of `square` has of `window` into `found`, which is that window."""
+    top, left = max(window.top, square.top), max(window.left, square.left)
+    bottom, right = min(window.bottom, square.bottom), min(window.right, square.right)
+    found[top - window.top : bottom - window.top, left - window.left : right - window.left] = block[
+        top - square.top : bottom - square.top, left - square.left : right - square.left
+    ]
 
 
 def _size_of_directory(directory: Directory | None) -> int:

@@ -12,38 +12,45 @@ from tiler.masking import SCENE
 from tiler.series.grid import Grid, Image
 
 _FIND = """
-SELECT images->%(asset)s, images->%(mask)s, images->%(scene)s, mask_fields, folder,
+SELECT item_id,
+    ARRAY(SELECT images->name FROM unnest(%(assets)s::text[]) WITH ORDINALITY AS a (name, place) ORDER BY place),
+    images->%(mask)s, images->%(scene)s, mask_fields, folder, deprecated,
     ST_XMin(footprint), ST_YMin(footprint), ST_XMax(footprint), ST_YMax(footprint)
-FROM sen2extract.observations WHERE collection = %(collection)s AND item_id = %(item)s
+FROM sen2extract.observations WHERE collection = %(collection)s AND item_id = ANY(%(items)s)
 """
 
 
 @dataclass(frozen=True, kw_only=True)
 class Found:
-    """An asset of an item, its `MASK` and scene classes where it has them, and the box of its footprint in degrees."""
+    """Assets of an item, its `MASK` and scene classes where it has them, and the box of its footprint in degrees."""
 
-    image: Image
+    images: tuple[Image, ...]
     masks: dict[str, Image]
     fields: Sequence[str]
+    deprecated: bool
     box: Bounds
 
 
-def find(connection: Connection[Any], collection: str, item: str, asset: str, bucket: str) -> Found | None:
-    """The item's `asset`; None where there is none that lies on a grid in `bucket`, and in whole-zone metres."""
-    values = {"asset": asset, "mask": MASK, "scene": SCENE, "collection": collection, "item": item}
-    row = connection.execute(_FIND, values, binary=True).fetchone()
-    if row is None:
-        return None
-    told, mask, scene, fields, folder, *box = row
-    image = _image(told, folder, bucket)
-    if image is None:
+def find(
+    connection: Connection[Any], collection: str, items: Sequence[str], assets: Sequence[str], bucket: str
+) -> dict[str, Found]:
+    """The `assets` of the items, by item; without those of which not all lie on grids in `bucket`, in whole metres."""
+    values = {"assets": list(assets), "mask": MASK, "scene": SCENE, "collection": collection, "items": list(items)}
+    rows = connection.execute(_FIND, values, binary=True).fetchall()
+    return {item: found for item, *row in rows if (found := _found(row, bucket)) is not None}
+
+
+def _found(row: Sequence[Any], bucket: str) -> Found | None:
+    told, mask, scene, fields, folder, deprecated, west, south, east, north = row
+    images = [image for one in told if (image := _image(one, folder, bucket)) is not None]
+    if len(images) < len(told):
         return None
     masks = {name: _image(one, folder, bucket) for name, one in ((MASK, mask), (SCENE, scene))}
-    west, south, east, north = box
     return Found(
-        image=image,
+        images=tuple(images),
         masks={name: one for name, one in masks.items() if one is not None},
         fields=fields,
+        deprecated=deprecated,
         box=(west, south, east, north),
     )
 

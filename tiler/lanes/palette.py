@@ -65,9 +65,9 @@ def palette(style: Style, meaning: Meaning) -> Palette | None:
     colors = _colormap(style)
     if colors is None:
         return None
-    stored = np.arange(_NUMBERS[meaning.data_type]).astype(f"u{np.dtype(meaning.data_type).itemsize}")
-    order = np.argsort(stored.view(meaning.data_type), kind="stable")
-    rgba = _rgba(stored.view(meaning.data_type), meaning, style, colors)
+    stored = numbers_of(meaning)
+    order = np.argsort(stored, kind="stable")
+    rgba = _rgba(stored, meaning, style, colors)
     if rgba is None:
         return None
     rgba[rgba[:, 3] == 0] = 0
@@ -80,6 +80,19 @@ def palette(style: Style, meaning: Meaning) -> Palette | None:
     codes = np.empty(len(stored), dtype=np.uint16)
     codes[order] = rank[inverse[1:]]
     return Palette(codes=codes, colors=unique[np.argsort(first)].view(np.uint8).reshape(-1, 4))
+
+
+def numbers_of(meaning: Meaning) -> NDArray[Any]:
+    """Every number that may be stored, in the order of its bits read as unsigned."""
+    bits = np.arange(_NUMBERS[meaning.data_type]).astype(f"u{np.dtype(meaning.data_type).itemsize}")
+    return bits.view(meaning.data_type)
+
+
+def physical(numbers: NDArray[Any], meaning: Meaning) -> NDArray[Any]:
+    """What stored `numbers` stand for, as `AssetReader` has it: a copy that may be written to."""
+    if (meaning.scale, meaning.offset) == (1, 0):
+        return numbers.copy()
+    return cast("NDArray[Any]", numbers.astype(np.float32) * np.float32(meaning.scale) + np.float32(meaning.offset))
 
 
 def reduced(codes: NDArray[np.uint16], found: Palette) -> tuple[NDArray[np.uint8], NDArray[np.uint8]] | None:
@@ -108,9 +121,7 @@ def _colormap(style: Style) -> Any:
 def _rgba(numbers: NDArray[Any], meaning: Meaning, style: Style, colors: Any) -> NDArray[np.uint8] | None:
     """Colours (n, 4) of stored `numbers`, as `AssetReader` and `titiler.core.utils.render_image` make them."""
     mask = np.zeros(numbers.shape, dtype=np.bool_) if meaning.nodata is None else numbers == meaning.nodata
-    values = numbers.copy()  # stretched in place
-    if (meaning.scale, meaning.offset) != (1, 0):
-        values = numbers.astype(np.float32) * np.float32(meaning.scale) + np.float32(meaning.offset)
+    values = physical(numbers, meaning)  # stretched in place
     array = np.ma.MaskedArray(values.reshape(1, 1, -1), mask=mask.reshape(1, 1, -1))
     if style.stretch is not None:
         array = rescale_image(array, in_range=[style.stretch])
