@@ -145,6 +145,19 @@ def test_sites_are_sorted_overlaid_downloaded_and_kept(
     expect(seen.page.locator(".sites")).to_have_count(0)
 
 
+def test_khmer_names_are_legible_in_any_language(visit: Callable[..., Any], squares: list[Any], tmp_path: Path) -> None:
+    """Many a computer has no font for them, and shows boxes."""
+    path = tmp_path / "districts.geojson"
+    path.write_text(geojson(squares, ("ភ្នំពេញ", "កណ្ដាល", "តាកែវ")))
+    seen = visit()
+    seen.open()
+    assert not any("noto-sans-khmer" in url for url in seen.requests)
+    with seen.page.expect_response(re.compile("noto-sans-khmer")) as font:
+        upload(seen.page, path)
+    assert font.value.ok
+    expect(seen.page.get_by_role("heading", name="ភ្នំពេញ")).to_be_visible()
+
+
 def test_many_sites_survive_a_reload_without_the_address(visit: Callable[..., Any], stack: Any, tmp_path: Path) -> None:
     lon, lat = stack.point
     many = [shapely.box(lon, lat, lon + 0.001, lat + 0.001).buffer(0.0001 * (1 + at % 5), 24) for at in range(40)]

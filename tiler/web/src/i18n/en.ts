@@ -212,6 +212,7 @@ export const en = {
   masked: { cloud: "cloud", cirrus: "thin cloud", shadow: "cloud shadow", saturated: "saturated" },
   take: {
     more: "Other formats",
+    everyIndex: "Every index in the file, not only the one shown",
     formats: {
       wide: "CSV, a column per index",
       excel: "CSV for Excel in French (; and decimal comma)",

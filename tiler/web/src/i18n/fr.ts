@@ -218,6 +218,7 @@ export const fr: Dictionary = {
   masked: { cloud: "nuage", cirrus: "nuage fin", shadow: "ombre de nuage", saturated: "saturé" },
   take: {
     more: "Autres formats",
+    everyIndex: "Tous les indices dans le fichier, pas seulement celui affiché",
     formats: {
       wide: "CSV, une colonne par indice",
       excel: "CSV pour Excel (; et virgule décimale)",

@@ -200,6 +200,7 @@ export const km: Dictionary = {
   masked: { cloud: "ពពក", cirrus: "ពពកស្តើង", shadow: "ស្រមោលពពក", saturated: "ឆ្អែត" },
   take: {
     more: "ទម្រង់ផ្សេងទៀត",
+    everyIndex: "សន្ទស្សន៍ទាំងអស់ក្នុងឯកសារ មិនមែនតែមួយដែលបង្ហាញ",
     formats: {
       wide: "CSV មួយជួរឈរក្នុងមួយសន្ទស្សន៍",
       excel: "CSV សម្រាប់ Excel បារាំង (; និងក្បៀសទសភាគ)",
