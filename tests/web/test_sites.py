@@ -196,6 +196,27 @@ def test_what_is_wrong_with_a_file_is_told(
     seen.shot("sites-report")
 
 
+def test_who_has_a_file_in_metres_is_asked_for_its_system(
+    visit: Callable[..., Any], stack: Any, tmp_path: Path
+) -> None:
+    pyproj = pytest.importorskip("pyproj")
+    x, y = pyproj.Transformer.from_crs(4326, 32648, always_xy=True).transform(*stack.point)
+    path = tmp_path / "metres.csv"
+    path.write_text(f"X,Y,village\n{x:.1f},{y:.1f},Veun Sai\n")
+    seen = visit()
+    seen.open()
+    upload(seen.page, path)
+    asked = seen.page.get_by_label("does not say its coordinate system")
+    expect(asked).to_have_value("EPSG:32648")
+    asked.fill("EPSG:999999")
+    seen.page.get_by_role("button", name="Read it so").click()
+    expect(seen.page.get_by_role("alert").filter(has_text="This file cannot be used")).to_contain_text("not understood")
+    asked.fill("EPSG:32648")
+    seen.page.get_by_role("button", name="Read it so").click()
+    expect(seen.page.get_by_role("heading", name="Veun Sai")).to_be_visible()
+    expect(asked).to_have_count(0)
+
+
 def test_a_file_is_dropped_anywhere(visit: Callable[..., Any], squares: list[Any]) -> None:
     seen = visit()
     seen.open()

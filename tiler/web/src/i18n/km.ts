@@ -41,6 +41,8 @@ export const km: Dictionary = {
     large: "ទីតាំងទាំងនេះច្រើនពេកសម្រាប់សំណើតែមួយ",
     drop: "ទម្លាក់ឯកសារទីតាំងរបស់អ្នកនៅទីនេះ",
     kinds: "Shapefile ក្នុង zip, GeoPackage, KML, GPX, GeoJSON ឬ CSV ដែលមានរយៈបណ្តោយ និងរយៈទទឹង",
+    crs: "ឯកសារមិនបញ្ជាក់ប្រព័ន្ធកូអរដោនេទេ។ តើវាជាប្រព័ន្ធណា? ឧទាហរណ៍ EPSG:32648 គឺ UTM តំបន់ 48 ខាងជើង។",
+    again: "អានតាមនេះ",
   },
   sites: {
     heading: (count) => `ទីតាំង ${count}`,
