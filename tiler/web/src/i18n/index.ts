@@ -66,4 +66,4 @@ async function load(name: Language): Promise<Dictionary> {
 }
 
 /** What canvases write with: the page's own fonts. */
-export const FONTS = 'system-ui, "Noto Sans Khmer Variable", "Noto Sans Khmer", sans-serif';
+export const FONTS = '"Noto Sans Khmer Variable", system-ui, "Noto Sans Khmer", sans-serif';
