@@ -130,12 +130,12 @@ def _places(place: "Sequence[str]", tiler: "TilerSettings") -> "tuple[Sequence[F
 
 
 def _files(name: str) -> dict[str, bytes]:
-    """The file, by its name; a shapefile with the files beside it."""
+    """The file, by its name, with what says its coordinates; a shapefile with all the files beside it."""
     if name == "-":
         return {"stdin": sys.stdin.buffer.read()}
     path = Path(name)
-    parts = path.parent.glob(f"{path.stem}.*") if path.suffix.lower() == ".shp" else ()
-    beside = [part for part in parts if part.suffix.lower() in _PARTS]
+    wanted = _PARTS if path.suffix.lower() == ".shp" else (".prj",)
+    beside = [part for part in path.parent.glob(f"{path.stem}.*") if part.suffix.lower() in wanted]
     return {one.name: one.read_bytes() for one in (path, *beside)}
 
 

@@ -28,7 +28,7 @@ from titiler.pgstac.errors import MosaicNotFoundError, ReadOnlyPgSTACError
 from stac.collections import INDICES
 from stac.errors import SearchError, UnknownNameError
 from stac.problems import INTERNAL, MEDIA_TYPE, UNAVAILABLE, database_problem
-from tiler.series.errors import SeriesRequestError, SeriesTooLargeError, StoreAwayError
+from tiler.series.errors import SeriesRequestError, SeriesTooLargeError, StoreAwayError, UnknownCrsError
 
 logger = logging.getLogger(__name__)
 
@@ -113,6 +113,7 @@ def add_error_handlers(app: FastAPI) -> None:
     for error, status in _STATUS.items():
         app.add_exception_handler(error, _say(status))
     app.add_exception_handler(SeriesTooLargeError, _too_large)
+    app.add_exception_handler(UnknownCrsError, _unknown_crs)
     for telling in _TELLING:
         app.add_exception_handler(telling, _told)
     app.add_exception_handler(StarletteHTTPException, _http_error)
@@ -130,6 +131,11 @@ def _say(status: HTTPStatus) -> Callable[[Request, Exception], JSONResponse]:
         return problem(status, str(error))
 
     return handler
+
+
+def _unknown_crs(_: Request, error: Exception) -> JSONResponse:
+    """With a code of its own: whoever sent the file can be asked."""
+    return problem(HTTPStatus.BAD_REQUEST, str(error), code="UnknownCoordinateSystem")
 
 
 def _too_large(request: Request, error: Exception) -> JSONResponse:

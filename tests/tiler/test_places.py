@@ -46,6 +46,15 @@ def test_what_cannot_be_read_is_refused_with_what_to_do(
     assert "links" not in answer.json()
 
 
+def test_who_sent_a_file_in_no_known_system_can_be_asked(client: TestClient) -> None:
+    table = ("sites.csv", b"x,y\n500000,1200000\n")
+    refused = client.post("/places", files={"file": table})
+    read = client.post("/places", files={"file": table, "crs": ("crs.prj", b"EPSG:32648")})
+
+    assert (refused.status_code, refused.json()["code"]) == (400, "UnknownCoordinateSystem")
+    assert (read.status_code, read.json()["report"]["crs"]) == (200, "EPSG:32648")
+
+
 def test_of_a_file_too_large_a_job_can_be_made_where_there_are_jobs() -> None:
     tiler = TilerSettings(max_features=3, airflow_url="http://127.0.0.1:9")
     answer = TestClient(create_app(tiler=tiler)).post("/places", content=b"lon,lat\n" + b"1,2\n" * 4)

@@ -226,7 +226,7 @@ def test_lines_come_as_rows_are_read():
     lines = stream(one, reading(), Told(unindexed={"a.tif"}))
     first = json.loads(next(lines))
 
-    assert (first["datetime"], len(given)) == ("2025-01-10T03:11:21Z", 1)
+    assert (first["datetime"], len(given)) == ("2025-01-10T03:11:21.000Z", 1)
     rest = [json.loads(line) for line in lines]
     assert len(rest) == 3
     assert (rest[-1]["type"], rest[-1]["rows"], rest[-1]["dropped"], rest[-1]["ok"]) == ("summary", 3, 1, 2)

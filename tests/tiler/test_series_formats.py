@@ -1,7 +1,7 @@
 import csv
 import io
 import json
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 import pytest
 
@@ -10,8 +10,9 @@ from tiler.series.delimited import to_csv
 from tiler.series.errors import SeriesRequestError, StoreAwayError
 from tiler.series.formats import choose_format, file_name, to_json
 from tiler.series.lines import stream, to_ndjson
+from tiler.series.periods import Period
 from tiler.series.request import parse_request
-from tiler.series.rows import Row, Series, Told
+from tiler.series.rows import Row, Series, Summed, Told
 from tiler.series.statistics import Statistics
 from tiler.series.tables import columns_of
 
@@ -52,9 +53,9 @@ def test_csv_has_the_columns_of_the_contract_and_no_float_noise():
 
     assert header == CONTRACT
     assert first == (
-        f"a,2025-01-05T03:11:21Z,NDVI,0.3,-0.0123,0.5,0.01,0.3,0.25,0.35,12.5,10,2.5,0,0.8,3,48PWU,{ITEM},05.11,scl,ok,"
+        f"a,2025-01-05T03:11:21.000Z,NDVI,0.3,-0.0123,0.5,0.01,0.3,0.25,0.35,12.5,10,2.5,0,0.8,3,48PWU,{ITEM},05.11,scl,ok,"
     )
-    assert second.startswith("b,2025-01-05T03:11:21Z,NDVI,,,,,,,,,,,,,,48PWU,")
+    assert second.startswith("b,2025-01-05T03:11:21.000Z,NDVI,,,,,,,,,,,,,,48PWU,")
     assert second.endswith("unreadable,x/NDVI-1.tif is not in the object store")
     assert end == ""
 
@@ -125,7 +126,26 @@ def test_wide_has_a_column_per_index():
     )
 
     assert header == ["feature_id", "datetime", "tile", "NDVI", "EVI", "crop"]
-    assert first == ["a", "2025-01-05T03:11:21Z", "48PWU", "0.3", "", "rice"]
+    assert first == ["a", "2025-01-05T03:11:21.000Z", "48PWU", "0.3", "", "rice"]
+
+
+def test_wide_steps_say_which_week_they_are():
+    period = Period(start=date(2025, 1, 6), end=date(2025, 1, 13), label="2025-W02")
+    week = Summed(period=period, acquisitions=1, clear=1)
+    monday = row(acquired=datetime(2025, 1, 6, tzinfo=UTC), summed=week)
+    header, first = read(to_csv(series(monday, parameters={"profile": "wide", "step": "isoweek"})))
+
+    assert header == ["feature_id", "datetime", "tile", "period", "NDVI"]
+    assert first == ["a", "2025-01-06T00:00:00Z", "48PWU", "2025-W02", "0.3"]
+
+
+def test_all_times_of_a_file_are_written_alike():
+    """pandas and R read a column by the form of its first time, and take the others for no times."""
+    first = datetime(2025, 1, 5, 3, 11, 21, 24_000, tzinfo=UTC)
+    moments = [first, *(first.replace(microsecond=one) for one in (0, 20_000, 500_000))]
+    _, *lines = read(to_csv(series(*(row(acquired=moment) for moment in moments))))
+
+    assert [line[1] for line in lines] == [f"{moment:%FT%T}.{moment.microsecond // 1000:03}Z" for moment in moments]
 
 
 @pytest.mark.parametrize(
@@ -167,6 +187,8 @@ def test_excel_gets_semicolons_decimal_commas_its_own_times_and_the_mark():
     assert content.startswith(b"\xef\xbb\xbf")
     assert (cells["mean"], cells["count"], cells["valid"]) == ("0,3", "12,5", "10")
     assert cells["datetime"] == "2025-01-05 03:11:21"
+    late = row(acquired=datetime(2025, 1, 5, 3, 11, 21, 24_000, tzinfo=UTC))
+    assert b"a;2025-01-05 03:11:21;NDVI" in to_csv(series(late, parameters={"profile": "excel"}))
     assert (cells["name"], cells["size"]) == ("dû; 1.5", "1,5")
 
 

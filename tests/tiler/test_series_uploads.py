@@ -14,7 +14,7 @@ import shapely
 from pyproj import Transformer
 from shapely.geometry import LineString, MultiPolygon, Point, Polygon, box
 
-from tiler.series.errors import SeriesRequestError, SeriesTooLargeError
+from tiler.series.errors import SeriesRequestError, SeriesTooLargeError, UnknownCrsError
 from tiler.series.uploads import UploadLimits, read_upload
 
 FIELDS = [box(105.1, 11.1, 105.12, 11.12), box(105.2, 11.2, 105.23, 11.21)]
@@ -217,8 +217,23 @@ def test_without_its_system_a_file_is_taken_for_degrees_only_if_they_are(tmp_pat
     del metres["a.prj"]
 
     assert "taken for WGS 84" in report["note"]
-    with pytest.raises(SeriesRequestError, match=r"does not say its coordinate system.*are no degrees"):
+    with pytest.raises(UnknownCrsError, match=r"does not say its coordinate system.*are no degrees"):
         upload(zipped(metres))
+    features, report = read_upload({"a.zip": zipped(metres), "crs.prj": b"EPSG:32648\r\n"}, LIMITS)
+    assert report["crs"] == "EPSG:32648"
+    assert features[0].geometry.centroid.distance(FIELDS[0].centroid) < 1e-6
+
+
+def test_a_table_in_metres_is_read_as_the_file_beside_it_says():
+    table = {"sites.csv": b"X,Y,name\n543560.7,1315541.2,a\n"}
+    with pytest.raises(UnknownCrsError, match=r"543560\.7, 1315541\.2 are no degrees"):
+        read_upload(table, LIMITS)
+    (one,), report = read_upload({**table, "sites.prj": b"EPSG:32648"}, LIMITS)
+    expected = Transformer.from_crs("EPSG:32648", "OGC:CRS84", always_xy=True).transform(543560.7, 1315541.2)
+    assert one.geometry.coords[0] == pytest.approx(expected, abs=1e-9)
+    assert report["crs"] == "EPSG:32648"
+    with pytest.raises(SeriesRequestError, match="coordinate system is not understood"):
+        read_upload({**table, "sites.prj": b"EPSG:99999999"}, LIMITS)
 
 
 def test_ten_thousand_polygons_are_refused_with_the_numbers(tmp_path):
@@ -299,7 +314,9 @@ def test_hostile_zips_are_refused():
         (b"name,place\na,b\n", "nothing that can be read"),
         (b"lon,place\n1,2\n", "is called lat, latitude"),
         (b"lon,lat\n", "no feature can be used: it is empty"),
-        (b"lon,lat\nx,y\n", "its longitude or latitude is no number"),
+        (b"lon,lat\nx,y\n", "'x', 'y' is no longitude and latitude"),
+        (b"lon,lat,n\n,,1\n", "it has no longitude and latitude"),
+        (b"lat,lon\n105.4,11.9\n", "longitude and latitude have changed places"),
         (b"lon,lat\n1e400,nan\n", "no numbers on this planet"),
         (b"lon,lat\n500000,1200000\n", "are no degrees"),
         (b"<html><body/></html>", "neither KML nor GPX"),

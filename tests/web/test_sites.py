@@ -145,6 +145,19 @@ def test_sites_are_sorted_overlaid_downloaded_and_kept(
     expect(seen.page.locator(".sites")).to_have_count(0)
 
 
+def test_khmer_names_are_legible_in_any_language(visit: Callable[..., Any], squares: list[Any], tmp_path: Path) -> None:
+    """Many a computer has no font for them, and shows boxes."""
+    path = tmp_path / "districts.geojson"
+    path.write_text(geojson(squares, ("ភ្នំពេញ", "កណ្ដាល", "តាកែវ")))
+    seen = visit()
+    seen.open()
+    assert not any("noto-sans-khmer" in url for url in seen.requests)
+    with seen.page.expect_response(re.compile("noto-sans-khmer")) as font:
+        upload(seen.page, path)
+    assert font.value.ok
+    expect(seen.page.get_by_role("heading", name="ភ្នំពេញ")).to_be_visible()
+
+
 def test_many_sites_survive_a_reload_without_the_address(visit: Callable[..., Any], stack: Any, tmp_path: Path) -> None:
     lon, lat = stack.point
     many = [shapely.box(lon, lat, lon + 0.001, lat + 0.001).buffer(0.0001 * (1 + at % 5), 24) for at in range(40)]
@@ -181,6 +194,27 @@ def test_what_is_wrong_with_a_file_is_told(
     expect(told).to_contain_text("LineString is neither point nor area")
     expect(seen.page.get_by_text("This file cannot be used")).to_have_count(0)
     seen.shot("sites-report")
+
+
+def test_who_has_a_file_in_metres_is_asked_for_its_system(
+    visit: Callable[..., Any], stack: Any, tmp_path: Path
+) -> None:
+    pyproj = pytest.importorskip("pyproj")
+    x, y = pyproj.Transformer.from_crs(4326, 32648, always_xy=True).transform(*stack.point)
+    path = tmp_path / "metres.csv"
+    path.write_text(f"X,Y,village\n{x:.1f},{y:.1f},Veun Sai\n")
+    seen = visit()
+    seen.open()
+    upload(seen.page, path)
+    asked = seen.page.get_by_label("does not say its coordinate system")
+    expect(asked).to_have_value("EPSG:32648")
+    asked.fill("EPSG:999999")
+    seen.page.get_by_role("button", name="Read it so").click()
+    expect(seen.page.get_by_role("alert").filter(has_text="This file cannot be used")).to_contain_text("not understood")
+    asked.fill("EPSG:32648")
+    seen.page.get_by_role("button", name="Read it so").click()
+    expect(seen.page.get_by_role("heading", name="Veun Sai")).to_be_visible()
+    expect(asked).to_have_count(0)
 
 
 def test_a_file_is_dropped_anywhere(visit: Callable[..., Any], squares: list[Any]) -> None:

@@ -11,7 +11,7 @@ import pytest
 import rasterio
 
 FORMATS = {
-    "CSV, a column per index": b"feature_id,datetime,tile,NDVI",
+    "CSV, a column per index": b"feature_id,datetime,tile,NDVI,NDWIGAO,NDWIMCF,MNDWI",
     "CSV for Excel": b"feature_id;datetime",
     "Sen2Chain": b"date,fid,tile,filename",
     "Parquet": b"PAR1",
@@ -41,6 +41,10 @@ def test_a_place_is_taken_in_every_format_and_as_a_picture(visit: Callable[..., 
         assert answer.status == 200, name
         body = answer.body().removeprefix(b"\xef\xbb\xbf")
         assert body.startswith(start), (name, body[:80])
+    seen.page.get_by_role("checkbox", name="Every index").check()
+    link = seen.page.locator(".menu").get_by_role("link", name="CSV for Excel")
+    rows = seen.page.request.get(link.get_attribute("href")).text().splitlines()[1:]
+    assert {row.split(";")[2] for row in rows} == {"NDVI", "NDWIGAO", "NDWIMCF", "MNDWI"}
     with seen.page.expect_download() as download:
         seen.page.get_by_role("button", name="Picture of the chart").click()
     kept = Path(seen.shot("formats")).parent / "picture.png"

@@ -41,7 +41,8 @@ def csv_text(table: Table, *, excel: bool = False, head: bool = True) -> str:
 
 
 def _day_and_time(cell: Any) -> Any:
-    return cell.replace("T", " ").removesuffix("Z") if isinstance(cell, str) else cell
+    """To the second: with a fraction after a point, a spreadsheet that writes commas takes the time for a text."""
+    return cell.replace("T", " ").removesuffix("Z").partition(".")[0] if isinstance(cell, str) else cell
 
 
 def _with_comma(value: Any) -> Any:

@@ -9,6 +9,10 @@ class SeriesRequestError(SeriesError, ValueError):
     """A parameter or geometry that cannot be understood; the message names the choices."""
 
 
+class UnknownCrsError(SeriesRequestError):
+    """A file whose numbers are no degrees, and that does not say what they are; the message says how to tell."""
+
+
 class SeriesTooLargeError(SeriesError):
     """A request over a limit; the message gives the numbers and what to change.
 

@@ -42,6 +42,11 @@ def parse_interval(text: str) -> Interval:
     return Interval(start=start, end=end)
 
 
+def format_instant(moment: datetime) -> str:
+    """RFC 3339 in UTC, always with milliseconds: of a column in two forms, pandas and R read one and drop the other."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
 def format_time(moment: datetime) -> str:
     """RFC 3339 in UTC, with a fraction only where there is one."""
     utc = moment.astimezone(UTC)

@@ -7,7 +7,7 @@ from operator import attrgetter
 from typing import Any
 
 from stac.indices import SCALE
-from tiler.series.interval import format_time
+from tiler.series.interval import format_instant, format_time
 from tiler.series.request import SeriesRequest
 from tiler.series.rows import Row, Series
 from tiler.series.statistics import Statistics
@@ -86,10 +86,16 @@ _STEP_COLUMNS: Mapping[str, Column] = {
 }
 
 
+def _time_of(request: SeriesRequest) -> Column:
+    """Steps begin with a day; acquisitions, and what is smoothed between them, are all written alike."""
+    form = format_instant if request.step is None else format_time
+    return lambda row: form(row.acquired)
+
+
 def _default_columns(request: SeriesRequest) -> dict[str, Callable[[Row], Any]]:
     return {
         "feature_id": attrgetter("feature_id"),
-        "datetime": lambda row: format_time(row.acquired),
+        "datetime": _time_of(request),
         **(_STEP_COLUMNS if request.step is not None else {}),
         "index": attrgetter("index"),
         "mean": _of("mean", number),
@@ -142,20 +148,30 @@ def _thousands(value: float | None) -> int | float | None:
 
 
 def _wide(series: Series) -> Table:
-    """One row per feature and acquisition, one column per index (and one for its smoothed curve): the mean."""
+    """One row per feature and acquisition, one column per index (and one for its smoothed curve): the mean.
+
+    Steps are told by their period, too: the number of an epidemiological week is read off no date.
+    """
+    time_of = _time_of(series.request)
+    period = {} if series.request.step is None else {"period": _STEP_COLUMNS["period"]}
     names = [name + end for name in series.request.names for end in _endings(series.request)]
     lines: dict[tuple[Any, ...], dict[str, Any]] = {}
     firsts: list[Row] = []
     for row in series.rows:
-        key = row.feature_id, format_time(row.acquired), row.tile
+        key = row.feature_id, time_of(row), row.tile
         if key not in lines:
             lines[key] = {}
             firsts.append(row)
         lines[key][series_name(row)] = None if row.statistics is None else number(row.statistics.mean)
-    own = ("feature_id", "datetime", "tile", *names)
+    own = ("feature_id", "datetime", "tile", *period, *names)
     attributes = _attribute_columns(series.attributes, dict.fromkeys(own))
     rows = [
-        [*key, *(line.get(name) for name in names), *(make(first) for make in attributes.values())]
+        [
+            *key,
+            *(make(first) for make in period.values()),
+            *(line.get(name) for name in names),
+            *(make(first) for make in attributes.values()),
+        ]
         for first, (key, line) in zip(firsts, lines.items(), strict=True)
     ]
     return Table(columns=[*own, *attributes], rows=rows)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import Any
 
 from pyproj import CRS
@@ -54,6 +55,18 @@ class Layer:
     name: str
     crs: CRS | None
     features: Sequence[Drawn]
+
+
+def crs_beside(files: Mapping[str, bytes], name: str) -> CRS | None:
+    """What the `.prj` of the file `name` says, or the only one there is; None where there is none, or nothing in it.
+
+    Raises `SeriesRequestError` where it is not understood.
+    """
+    found = {PurePosixPath(other): content for other, content in files.items()}
+    said = {path.stem.lower(): content for path, content in found.items() if path.suffix.lower() == ".prj"}
+    only = next(iter(said.values())) if len(said) == 1 else b""
+    text = said.get(PurePosixPath(name).stem.lower(), only).decode("utf-8", "replace").strip("\ufeff\0 \r\n\t")
+    return crs_of(text, name) if text else None
 
 
 def crs_of(text: str, where: str) -> CRS:

@@ -14,7 +14,7 @@ from shapely.geometry import MultiPoint, MultiPolygon, Point, Polygon
 from shapely.geometry.base import BaseGeometry
 from shapely.validation import explain_validity
 
-from tiler.series.errors import SeriesRequestError
+from tiler.series.errors import SeriesRequestError, UnknownCrsError
 from tiler.series.features import Feature, checked, plain
 from tiler.series.uploads.layers import DEGREES, Drawn, Layer, UploadLimits
 
@@ -57,13 +57,21 @@ def _crs(layer: Layer) -> tuple[CRS, str]:
     xy = [shapely.get_coordinates(one.geometry) for one in layer.features if one.geometry is not None]
     all_xy = np.concatenate(xy) if xy else np.empty((0, 2))
     finite = all_xy[np.isfinite(all_xy).all(axis=1)]
-    if finite.size and (np.abs(finite) > (360, 90)).any():
-        far = finite[(np.abs(finite) > (360, 90)).any(axis=1)][0]
-        raise SeriesRequestError(
-            f"{layer.name} does not say its coordinate system, and {far[0]:g}, {far[1]:g} are no degrees: send it with "
-            "its .prj, as GeoPackage, or in WGS 84"
-        )
+    outside = (np.abs(finite) > (360, 90)).any(axis=1)
+    if outside.any():
+        raise _no_degrees(layer.name, finite, finite[outside][0])
     return DEGREES, "the file does not say its coordinate system: taken for WGS 84 longitude and latitude"
+
+
+def _no_degrees(name: str, xy: NDArray[np.float64], far: NDArray[np.float64]) -> SeriesRequestError:
+    if (np.abs(xy) <= (90, 360)).all():
+        return SeriesRequestError(
+            f"{name}: {far[1]:g} is no latitude, but would be a longitude: longitude and latitude have changed places"
+        )
+    return UnknownCrsError(
+        f"{name} does not say its coordinate system, and {far[0]:.10g}, {far[1]:.10g} are no degrees: send it with its "
+        ".prj (which may also say just EPSG:32648, or whichever it is), as GeoPackage, or in WGS 84"
+    )
 
 
 def _is_degrees(crs: CRS) -> bool:

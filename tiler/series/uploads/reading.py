@@ -12,7 +12,7 @@ from tiler.series.errors import SeriesRequestError, SeriesTooLargeError
 from tiler.series.features import Feature, entries
 from tiler.series.uploads.archives import unpack
 from tiler.series.uploads.geopackage import read_geopackage
-from tiler.series.uploads.layers import DEGREES, Drawn, Layer, UploadLimits, crs_of
+from tiler.series.uploads.layers import DEGREES, Drawn, Layer, UploadLimits, crs_beside, crs_of
 from tiler.series.uploads.markup import read_markup
 from tiler.series.uploads.placing import place
 from tiler.series.uploads.shapefiles import read_shapefile
@@ -21,6 +21,7 @@ from tiler.series.uploads.tables import is_table, read_points
 KINDS = "GeoJSON, a zipped shapefile, GeoPackage, KML, KMZ, GPX or CSV with longitude and latitude"
 _SHAPEFILE = b"\x00\x00\x27\x0a"
 _SQLITE = b"SQLite format 3\x00"
+_TABLES = (".csv", ".tsv", ".txt")
 _MARK = b"\xef\xbb\xbf"
 _MOST_XML = 10_000_000
 
@@ -35,6 +36,8 @@ def read_upload(files: Mapping[str, bytes], limits: UploadLimits) -> tuple[tuple
     if len(readers) != 1:
         held = ", ".join(repr(name[:40]) for name in sorted(readers or inside)[:10]) or "nothing"
         what = "several layers" if readers else "nothing that can be read"
+        if not readers and PurePosixPath(next(iter(inside), "")).suffix.lower() in _TABLES:
+            what = "no column that is called longitude, lon or x"
         raise SeriesRequestError(f"the upload holds {what} ({held}): send one of {KINDS}")
     ((name, reader),) = readers.items()
     layer = reader(inside, name, limits)
@@ -59,8 +62,8 @@ def _reader(name: str, content: bytes) -> _Reader | None:
         return _markup
     if start.startswith(b"{") and suffix not in (".qmd", ".qix"):
         return _geojson
-    if suffix in ("", ".csv", ".tsv", ".txt") and is_table(content):
-        return lambda files, one, limits: read_points(files[one], one, limits)
+    if suffix in ("", *_TABLES) and is_table(content):
+        return lambda files, one, limits: read_points(files[one], one, limits, crs_beside(files, one))
     return None
 
 

@@ -13,7 +13,7 @@ import shapely
 from shapely.geometry import shape
 
 from tiler.series.errors import SeriesRequestError
-from tiler.series.uploads.layers import Drawn, Layer, UploadLimits, crs_of
+from tiler.series.uploads.layers import Drawn, Layer, UploadLimits, crs_beside
 
 _BROKEN = (
     shapefile.ShapefileException, shapefile.GeoJSON_Error, shapefile.RingSamplingError, shapely.errors.ShapelyError,
@@ -25,8 +25,7 @@ _BROKEN = (
 def read_shapefile(files: Mapping[str, bytes], name: str, limits: UploadLimits) -> Layer:
     """The shapefile called `name` (its .shp) with the parts that stand beside it; raises `SeriesRequestError`."""
     parts = _parts(files, name)
-    projection = parts.get(".prj", b"").decode("utf-8", "replace").strip("\ufeff\0 \r\n\t")
-    crs = crs_of(projection, name) if projection else None
+    crs = crs_beside(files, name)
     declared = 2 * int.from_bytes(files[name][24:28])
     if declared != len(files[name]):
         raise SeriesRequestError(f"{name} has {len(files[name])} bytes and says {declared}: damaged, export it again")

@@ -5,6 +5,7 @@ import io
 from collections.abc import Sequence
 from typing import Any
 
+from pyproj import CRS
 from shapely.geometry import Point
 
 from tiler.series.errors import SeriesRequestError
@@ -15,7 +16,7 @@ _LATITUDES = ("lat", "latitude", "y", "lat_dd", "point_y", "coord_y", "y_coord",
 _SEPARATORS = (",", ";", "\t", "|")
 
 
-def read_points(content: bytes, name: str, limits: UploadLimits) -> Layer:
+def read_points(content: bytes, name: str, limits: UploadLimits, crs: CRS | None = None) -> Layer:
     """A point for each line, from the columns whose names say longitude and latitude; raises `SeriesRequestError`."""
     text = _decoded(content)
     header = text.partition("\n")[0]
@@ -28,7 +29,7 @@ def read_points(content: bytes, name: str, limits: UploadLimits) -> Layer:
     across, up = _column(names, _LONGITUDES, name), _column(names, _LATITUDES, name)
     limits.check_features(len(rows) - 1)
     features = [_drawn(names, row, across, up) for row in rows[1:]]
-    return Layer(format="CSV", name=name, crs=None, features=features)
+    return Layer(format="CSV", name=name, crs=crs, features=features)
 
 
 def is_table(content: bytes) -> bool:
@@ -62,8 +63,15 @@ def _drawn(names: Sequence[str], row: Sequence[str], across: int, up: int) -> Dr
     try:
         place = Point(_number(row[across]), _number(row[up]))
     except (ValueError, IndexError):
-        return Drawn(geometry=None, attributes=attributes, flaw="its longitude or latitude is no number")
+        return Drawn(geometry=None, attributes=attributes, flaw=_flaw(row, across, up))
     return Drawn(geometry=place, attributes=attributes)
+
+
+def _flaw(row: Sequence[str], across: int, up: int) -> str:
+    here = [row[at].strip()[:30] if at < len(row) else "" for at in (across, up)]
+    if not any(here):
+        return "it has no longitude and latitude"
+    return f"{here[0]!r}, {here[1]!r} is no longitude and latitude: write degrees as 105.25 or 105,25"
 
 
 def _number(text: str) -> float:

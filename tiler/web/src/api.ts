@@ -40,6 +40,8 @@ export class ApiError extends Error {
     readonly status: number,
     message: string,
     readonly wayOut: WayOut = NO_WAY_OUT,
+    /** The kind of trouble, in the API's words. */
+    readonly code: string | null = null,
   ) {
     super(message);
   }
@@ -69,6 +71,7 @@ export async function ask(url: string, init: RequestInit): Promise<Response> {
 interface Problem {
   readonly detail?: unknown;
   readonly description?: unknown;
+  readonly code?: string;
   readonly resolution?: number;
   readonly links?: readonly { readonly rel: string; readonly href: string }[];
 }
@@ -76,12 +79,14 @@ interface Problem {
 async function problemOf(response: Response): Promise<ApiError> {
   const { status, statusText, headers } = response;
   const isJson = (headers.get("content-type") ?? "").includes("json");
-  const { detail, description, resolution, links: ways } = isJson ? ((await response.json()) as Problem) : {};
+  const problem: Problem = isJson ? ((await response.json()) as Problem) : {};
+  const { detail, description, resolution, links: ways } = problem;
   const words = [detail, description].find((text) => typeof text === "string") ?? `${status} ${statusText}`;
-  return new ApiError(status, words, {
+  const wayOut = {
     jobs: ways?.find(({ rel }) => rel === "jobs")?.href ?? null,
     resolution: resolution ?? null,
-  });
+  };
+  return new ApiError(status, words, wayOut, problem.code ?? null);
 }
 
 export const links = { stac: `${root}/stac/`, raster: `${root}/raster/` } as const;

@@ -14,13 +14,14 @@ export function snippets(url: string, body: string | null, file: string): Snippe
   if (body === null) return plain(url);
   const inline = body.length <= SHORT;
   const [shell, quoted] = [body.replaceAll("'", String.raw`'\\''`), JSON.stringify(body)];
-  const data = inline ? quoted : `open("${file}").read()`;
+  // Bytes as they are: read as text, names in Khmer or with accents are lost on Windows.
+  const data = inline ? `${quoted}.encode()` : `open("${file}", "rb")`;
   const text = inline ? `r"---(${body})---"` : `readr::read_file("${file}")`;
   return {
     curl: `curl -H 'content-type: application/geo+json' -d ${inline ? `'${shell}'` : `@${file}`} '${url}'`,
     python: [
       "import io, pandas as pd, requests",
-      `answer = requests.post("${url}", data=${data}.encode(), headers={"content-type": "application/geo+json"})`,
+      `answer = requests.post("${url}", data=${data}, headers={"content-type": "application/geo+json"})`,
       "answer.raise_for_status()",
       'series = pd.read_csv(io.StringIO(answer.text), parse_dates=["datetime"])',
     ].join("\n"),

@@ -48,6 +48,8 @@ export const en = {
     large: "These are too many sites for one request",
     drop: "Drop your file of sites",
     kinds: "Zipped shapefile, GeoPackage, KML, GPX, GeoJSON, or CSV with longitude and latitude",
+    crs: "The file does not say its coordinate system. Which is it? EPSG:32648, for one, is UTM zone 48 north.",
+    again: "Read it so",
   },
   sites: {
     heading: (count: number) => (count === 1 ? "One site" : `${count} sites`),
@@ -212,6 +214,7 @@ export const en = {
   masked: { cloud: "cloud", cirrus: "thin cloud", shadow: "cloud shadow", saturated: "saturated" },
   take: {
     more: "Other formats",
+    everyIndex: "Every index in the file, not only the one shown",
     formats: {
       wide: "CSV, a column per index",
       excel: "CSV for Excel in French (; and decimal comma)",

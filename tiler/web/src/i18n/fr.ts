@@ -46,6 +46,8 @@ export const fr: Dictionary = {
     large: "Ces sites sont trop nombreux pour une seule requête",
     drop: "Déposez votre fichier de sites",
     kinds: "Shapefile compressé (zip), GeoPackage, KML, GPX, GeoJSON, ou CSV avec longitude et latitude",
+    crs: "Le fichier ne dit pas son système de coordonnées. Lequel est-ce ? EPSG:32648, par exemple, est UTM zone 48 nord.",
+    again: "Lire ainsi",
   },
   sites: {
     heading: (count) => (count === 1 ? "Un site" : `${count} sites`),
@@ -218,6 +220,7 @@ export const fr: Dictionary = {
   masked: { cloud: "nuage", cirrus: "nuage fin", shadow: "ombre de nuage", saturated: "saturé" },
   take: {
     more: "Autres formats",
+    everyIndex: "Tous les indices dans le fichier, pas seulement celui affiché",
     formats: {
       wide: "CSV, une colonne par indice",
       excel: "CSV pour Excel (; et virgule décimale)",

@@ -62,10 +62,8 @@ async function speak(name: Language): Promise<void> {
 
 async function load(name: Language): Promise<Dictionary> {
   if (name === "fr") return (await import("./fr")).fr;
-  if (name !== "km") return en;
-  await import("@fontsource-variable/noto-sans-khmer/wght.css");
-  return (await import("./km")).km;
+  return name === "km" ? (await import("./km")).km : en;
 }
 
 /** What canvases write with: the page's own fonts. */
-export const FONTS = 'system-ui, "Noto Sans Khmer Variable", "Noto Sans Khmer", sans-serif';
+export const FONTS = '"Noto Sans Khmer Variable", system-ui, "Noto Sans Khmer", sans-serif';

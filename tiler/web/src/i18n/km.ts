@@ -41,6 +41,8 @@ export const km: Dictionary = {
     large: "ទីតាំងទាំងនេះច្រើនពេកសម្រាប់សំណើតែមួយ",
     drop: "ទម្លាក់ឯកសារទីតាំងរបស់អ្នកនៅទីនេះ",
     kinds: "Shapefile ក្នុង zip, GeoPackage, KML, GPX, GeoJSON ឬ CSV ដែលមានរយៈបណ្តោយ និងរយៈទទឹង",
+    crs: "ឯកសារមិនបញ្ជាក់ប្រព័ន្ធកូអរដោនេទេ។ តើវាជាប្រព័ន្ធណា? ឧទាហរណ៍ EPSG:32648 គឺ UTM តំបន់ 48 ខាងជើង។",
+    again: "អានតាមនេះ",
   },
   sites: {
     heading: (count) => `ទីតាំង ${count}`,
@@ -200,6 +202,7 @@ export const km: Dictionary = {
   masked: { cloud: "ពពក", cirrus: "ពពកស្តើង", shadow: "ស្រមោលពពក", saturated: "ឆ្អែត" },
   take: {
     more: "ទម្រង់ផ្សេងទៀត",
+    everyIndex: "សន្ទស្សន៍ទាំងអស់ក្នុងឯកសារ មិនមែនតែមួយដែលបង្ហាញ",
     formats: {
       wide: "CSV មួយជួរឈរក្នុងមួយសន្ទស្សន៍",
       excel: "CSV សម្រាប់ Excel បារាំង (; និងក្បៀសទសភាគ)",

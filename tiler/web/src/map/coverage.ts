@@ -80,11 +80,17 @@ export function nearestTile(to: Place): Nearest | null {
   return best;
 }
 
-/** A place well inside the archive, to show as an example: the middle of the tile with the newest image. */
+/** Across and up a tile: in those of the sample archive there are rice fields, and in their middle nothing changes. */
+const EXAMPLE = [0.4, 0.23] as const;
+
+/** A place well inside the archive, to show as an example, on the tile with the newest image. */
 export function examplePlace(): Place | null {
   const tile = heldTiles.value.reduce<HeldTile | null>((a, b) => (a && a.newest >= b.newest ? a : b), null);
   if (!tile) return null;
-  const [lon = 0, lat = 0] = getCenter(readOutline(tile.scene, degrees).getExtent());
+  const outline = readOutline(tile.scene, degrees);
+  const [west = 0, south = 0, east = 0, north = 0] = outline.getExtent();
+  const place = [west + EXAMPLE[0] * (east - west), south + EXAMPLE[1] * (north - south)];
+  const [lon = 0, lat = 0] = outline.intersectsCoordinate(place) ? place : getCenter(outline.getExtent());
   return { lon, lat };
 }
 

@@ -37,9 +37,9 @@ export function Take({ asked, format, options, text, kind }: TakeProps) {
   );
 }
 
-function fileName(asked: Where, format: string, { step, profile }: Options): string {
+function fileName(asked: Where, format: string, { index: every, step, profile }: Options): string {
   const named = asked.kind === "place" ? `${asked.place.lat}_${asked.place.lon}` : asked.kind;
-  return `${[index.value, named, step, profile].filter((part) => part !== undefined).join("_")}.${format}`;
+  return `${[every?.replaceAll(",", "_") ?? index.value, named, step, profile].filter((part) => part !== undefined).join("_")}.${format}`;
 }
 
 function Posted({ asked, format, options, text, kind }: TakeProps) {

@@ -2,6 +2,7 @@
 import { signal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { t } from "../i18n";
+import { INDEX_NAMES } from "../indices";
 import { hasColour } from "../map/imagery";
 import { bodyOf, GEOJSON, seriesUrl, type Where } from "../series";
 import { selected } from "../state/answers";
@@ -18,14 +19,19 @@ interface Format {
   readonly options: Readonly<Record<string, string>>;
 }
 
+const EVERY_INDEX = { index: INDEX_NAMES.join(",") };
+
 const FORMATS: readonly Format[] = [
-  { name: "wide", suffix: "csv", options: { profile: "wide" } },
+  { name: "wide", suffix: "csv", options: { profile: "wide", ...EVERY_INDEX } },
   { name: "excel", suffix: "csv", options: { profile: "excel" } },
   { name: "sen2chain", suffix: "csv", options: { profile: "sen2chain" } },
   { name: "parquet", suffix: "parquet", options: {} },
   { name: "geojson", suffix: "geojson", options: {} },
   { name: "covjson", suffix: "covjson", options: {} },
 ];
+
+/** Whether files hold every index of the page, or the one of the curve. */
+const everyIndex = signal(false);
 
 export function Formats() {
   const asked = allOfIt.value;
@@ -35,10 +41,26 @@ export function Formats() {
   return (
     <details class="menu">
       <summary>{t.take.more}</summary>
+      <label class="toggle">
+        <input
+          type="checkbox"
+          checked={everyIndex.value}
+          onChange={(event) => {
+            everyIndex.value = event.currentTarget.checked;
+          }}
+        />{" "}
+        {t.take.everyIndex}
+      </label>
       <ul>
         {offered.map(({ name, suffix, options }) => (
           <li key={name}>
-            <Take asked={asked} format={suffix} options={options} text={t.take.formats[name]} kind="link" />
+            <Take
+              asked={asked}
+              format={suffix}
+              options={everyIndex.value ? { ...options, ...EVERY_INDEX } : options}
+              text={t.take.formats[name]}
+              kind="link"
+            />
           </li>
         ))}
         <li>

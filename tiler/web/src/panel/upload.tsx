@@ -7,6 +7,7 @@ import { startFileJob } from "../jobs";
 import { chooseSites } from "../state/choices";
 import { index } from "../state/view";
 import { KINDS, readPlaces } from "../uploads";
+import { CoordinateSystem, saying } from "./crs";
 import { JobOffer } from "./jobs";
 import { wordsOf } from "./problem";
 
@@ -22,17 +23,24 @@ interface TooLarge {
 /** Files of which the server said that they are too large for one request. */
 const tooLarge = signal<TooLarge | null>(null);
 
-async function read(files: readonly File[]): Promise<void> {
+/** Files that do not say in which coordinate system they are. */
+const unplaced = signal<readonly File[] | null>(null);
+
+async function read(files: readonly File[], crs: string | null = null): Promise<void> {
   if (files.length === 0 || busy.value) return;
   busy.value = true;
   problem.value = "";
   tooLarge.value = null;
+  unplaced.value = null;
   try {
-    chooseSites(await readPlaces(files));
+    chooseSites(await readPlaces(crs === null ? files : [...files, saying(crs)]));
   } catch (error) {
-    problem.value = wordsOf(error);
+    const isAsked = error instanceof ApiError && error.code === "UnknownCoordinateSystem";
+    problem.value = isAsked ? "" : wordsOf(error);
     if (error instanceof ApiError && error.status === 413)
       tooLarge.value = { files, jobs: error.wayOut.jobs };
+    // Whoever named a wrong one may name another.
+    if (isAsked || crs !== null) unplaced.value = files;
   } finally {
     busy.value = false;
   }
@@ -82,11 +90,13 @@ export function UploadButton() {
 /** What was wrong with the file; words after the colon are the server's. */
 export function UploadProblem() {
   const { files = [], jobs: url = null } = tooLarge.value ?? {};
+  const asking = unplaced.value;
   return (
     <>
       <p class="problem" role="alert">
         {problem.value && `${tooLarge.value ? t.upload.large : t.upload.problem}: ${problem.value}`}
       </p>
+      {asking && <CoordinateSystem read={(crs) => void read(asking, crs)} />}
       {url !== null && <JobOffer start={() => startLarge(url, files)} />}
     </>
   );
