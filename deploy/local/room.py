@@ -24,7 +24,7 @@ def refuse_none(stack: Stack, least: int = LEAST) -> None:
     """Raise `StackError` when a disk is full."""
     full = [_told(folder, free) for folder, free in _free(_folders(stack)) if free < least]
     if full:
-        raise StackError("\n".join(full) + "\nThen `make up` again: nothing is lost.")
+        raise StackError("\n".join(full) + "\nThen `make up` again.")
 
 
 def _folders(stack: Stack) -> list[Path]:
