@@ -9,7 +9,7 @@ from starlette.datastructures import URL
 
 from tiler.series.engine import Plan
 from tiler.series.formats import FORMATS, Format, file_name
-from tiler.series.interval import format_time
+from tiler.series.interval import format_instant
 from tiler.series.resolution import FINEST
 from tiler.series.rows import Series
 from tiler.settings import TilerSettings
@@ -47,7 +47,7 @@ def promised(plan: Plan) -> dict[str, str]:
     if not rows:
         return {"X-Rows": "0"}
     first, last = plan.observations[0].acquired, plan.observations[-1].acquired
-    return {"X-Rows": str(rows), "X-Interval": f"{format_time(first)}/{format_time(last)}"}
+    return {"X-Rows": str(rows), "X-Interval": f"{format_instant(first)}/{format_instant(last)}"}
 
 
 def unless_complete(series: Series) -> dict[str, str]:

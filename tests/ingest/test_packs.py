@@ -24,7 +24,7 @@ from ingest.reconcile import fix, report
 from ingest.store import Store
 from stac import packs as table
 from stac.blocks import IndexedImage
-from stac.database import connect
+from stac.database import connect, only_one
 from stac.naming import pack_part_of, series_of
 from stac.packs import SLOTS
 from stac.settings import Settings
@@ -320,7 +320,7 @@ def test_the_tasks_pack_only_what_is_asked_for(archive, environment):
 
 def test_one_worker_per_series(settings, archive):
     archive([Shot(day=day) for day in (0, 5, 10, 15)])
-    with packs._claimed(settings, NDVI) as free:
+    with only_one(settings, packs._LOCKS, NDVI) as free:
         assert free
         told = packs.pack_series(settings, NDVI, layout=LAYOUT)
     assert (told.state, told.reason) == ("unchanged", "another worker is at it")

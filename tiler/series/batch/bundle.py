@@ -10,7 +10,7 @@ from tiler.series.batch.combine import Combined
 from tiler.series.batch.documents import FEATURES, REQUEST
 from tiler.series.batch.writers import PARQUET
 from tiler.series.delimited import csv_text
-from tiler.series.interval import format_time
+from tiler.series.interval import format_instant
 from tiler.series.resolution import FINEST
 from tiler.series.rows import STATUSES
 from tiler.series.tables import Table
@@ -71,7 +71,7 @@ def attribution(done: Combined) -> str:
 
 def _items(done: Combined) -> str:
     found = sorted(done.items.items(), key=lambda pair: (pair[1].acquired, pair[0]))
-    rows = [(name, item.baseline, format_time(item.acquired)) for name, item in found]
+    rows = [(name, item.baseline, format_instant(item.acquired)) for name, item in found]
     return csv_text(Table(columns=("item_id", "baseline", "datetime"), rows=rows))
 
 

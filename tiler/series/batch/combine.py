@@ -14,7 +14,7 @@ from tiler.series.batch.parts import unpack
 from tiler.series.batch.writers import Written, write
 from tiler.series.delimited import csv_text
 from tiler.series.features import Feature
-from tiler.series.interval import format_time
+from tiler.series.interval import format_instant
 from tiler.series.refine import refine
 from tiler.series.rows import FAILED, Row, Series, ordered
 from tiler.series.tables import Table
@@ -114,7 +114,7 @@ def _of_chunk(
 ) -> Iterator[tuple[str, ...]]:
     """A line for each feature that a failed chunk leaves out."""
     passes = [work.plan.passes[place] for place in chunk.passes]
-    first, last = (format_time(moment) for moment in (min(p.start for p in passes), max(p.end for p in passes)))
+    first, last = (format_instant(moment) for moment in (min(p.start for p in passes), max(p.end for p in passes)))
     own = features[slice(*work.plan.groups[chunk.group])]
     done.failures += len(own)
     _name(done, features=[own[0].id, own[-1].id], count=len(own), datetime=f"{first}/{last}", reason=reason)
@@ -124,7 +124,7 @@ def _of_chunk(
 
 def _of_row(row: Row, done: Combined) -> tuple[str, ...]:
     done.failures += 1
-    moment = format_time(row.acquired)
+    moment = format_instant(row.acquired)
     _name(done, features=[row.feature_id], count=1, datetime=moment, item=row.item_id, reason=row.reason)
     return row.feature_id, moment, row.index, row.item_id, row.status, row.reason
 
