@@ -1,7 +1,7 @@
 """Connections to the catalogue's database."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from typing import Any
 
 import psycopg
@@ -63,7 +63,14 @@ def only_one(settings: Settings, space: int, name: str) -> Iterator[bool]:
     with connect(settings) as connection:
         connection.autocommit = True
         row = connection.execute("SELECT pg_try_advisory_lock(hashtextextended(%s, %s))", (name, space)).fetchone()
-        yield bool(row and row[0])
+        held = bool(row and row[0])
+        try:
+            yield held
+        finally:
+            # Said, since the server notices only some time later that a session has ended. Without one it is free.
+            if held:
+                with suppress(psycopg.OperationalError):
+                    connection.execute("SELECT pg_advisory_unlock(hashtextextended(%s, %s))", (name, space))
 
 
 @contextmanager
