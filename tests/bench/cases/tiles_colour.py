@@ -16,6 +16,7 @@ from servers import servers
 from ingest import cog
 from ingest.store import Store
 from stac import catalog
+from stac.assets import COG
 from stac.collections import L2A
 from stac.items import scene_item
 from stac.naming import asset_key, item_prefix
@@ -45,9 +46,9 @@ def _fill(settings: Settings, count: int) -> list[str]:
             file = files[place % len(files)]
             prefix = item_prefix(L2A, str(name), name.tile, name.datatake_start)
             key = asset_key(prefix, "TCI", file.sha256, ".tif")
-            store.put(key, file.path, sha256=file.sha256, media_type=cog.MEDIA_TYPE)
+            store.put(key, file.path, sha256=file.sha256, media_type=COG)
             asset = StoredAsset(
-                name="TCI", key=key, size=file.size, sha256=file.sha256, media_type=cog.MEDIA_TYPE, grid=series.GRID,
+                name="TCI", key=key, size=file.size, sha256=file.sha256, media_type=COG, grid=series.GRID,
                 data_type="uint8", radiometry=_VISUAL,
             )  # fmt: skip
             stored.append(asset)
