@@ -42,7 +42,7 @@ def shown(assets: Collection[str]) -> tuple[str, ...]:
 
 
 def add_item_links(item: dict[str, Any], public_url: str) -> None:
-    """Add links to an item, unless a choice of `fields` left out what they rest on."""
+    """Add links to an item, unless it lacks what they rest on."""
     if not {"id", "collection", "assets", "links"} <= set(item):
         return
     address = f"{_collection(public_url, item['collection'])}/items/{item['id']}"

@@ -87,9 +87,9 @@ def _cut(text: bytes, fields: Any) -> dict[str, Any]:
     """An item of chosen fields, with its name and the links of every item unless they are excluded."""
     item: dict[str, Any] = orjson.loads(text)
     include, exclude = set(fields.include or ()), set(fields.exclude or ())
-    if include and "links" not in include:
-        item["links"] = [link for link in item["links"] if link["rel"] in INFERRED_LINK_RELS]
     if include:
+        if "links" not in include:
+            item["links"] = [link for link in item["links"] if link["rel"] in INFERRED_LINK_RELS]
         include |= {"id", "collection", "links"} - exclude
     cut: dict[str, Any] = filter_fields(item, include, clean_exclude_set(exclude, include))
     return cut

@@ -136,4 +136,3 @@ _OPERATORS: Mapping[str, Callable[[Cql2, Any], Cql2]] = {
     "contains": _like("%{}%"),
     "in": _one_of,
 }
-QUERY_OPERATORS = tuple(_OPERATORS)

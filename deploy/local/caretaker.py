@@ -13,10 +13,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import httpx
 import manager
 import processes
 from environment import load
+from ready import airflow_health
 
 PERIOD = 30.0
 #: Bytes after which a log becomes `*.log.1`, and the one before is forgotten.
@@ -35,7 +35,7 @@ def main() -> None:
         rotate(stack.log)
         # A worker may be between two tasks, a process that lost its parent about to end, the machine just awake again.
         found = {row.pid for row in processes.orphans(parent) if row.state != "Z"}
-        found |= silent(_health(stack.airflow_url), manager.states(stack).values(), datetime.now(UTC))
+        found |= silent(airflow_health(stack), manager.states(stack).values(), datetime.now(UTC))
         for pid in found & before:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
@@ -68,16 +68,6 @@ def silent(health: Mapping[str, Any], states: Iterable[manager.State], now: date
     return {
         pid for name, pid in aged.items() if (beat := beats.get(name)) and now - datetime.fromisoformat(beat) > SILENCE
     }
-
-
-def _health(url: str) -> Mapping[str, Any]:
-    """Return what Airflow says of its parts, nothing when it does not answer."""
-    try:
-        answer = httpx.get(f"{url}/api/v2/monitor/health", timeout=10, trust_env=False)
-    except httpx.HTTPError:
-        return {}
-    told: dict[str, Any] = answer.json() if answer.is_success else {}
-    return told
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import httpx
 import manager
@@ -113,11 +114,17 @@ def _ok(url: str) -> bool:
 
 
 def _airflow(stack: Stack) -> bool:
+    parts = airflow_health(stack)
+    return all(
+        parts.get(name, {}).get("status") == "healthy" for name in ("metadatabase", "scheduler", "dag_processor")
+    )
+
+
+def airflow_health(stack: Stack) -> dict[str, Any]:
+    """Return what Airflow says of its parts, nothing when it does not answer."""
     try:
         answer = httpx.get(f"{stack.airflow_url}/api/v2/monitor/health", timeout=5, trust_env=False)
     except httpx.HTTPError:
-        return False
-    if not answer.is_success:
-        return False
-    parts = answer.json()
-    return all(parts[name]["status"] == "healthy" for name in ("metadatabase", "scheduler", "dag_processor"))
+        return {}
+    told: dict[str, Any] = answer.json() if answer.is_success else {}
+    return told
